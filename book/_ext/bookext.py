@@ -1,0 +1,115 @@
+"""What the book needs of Sphinx and its extensions do not give: no thebe, one address, facts about the build."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"
+PACKAGES = ("paperlib", "torch", "numpy", "scipy", "scikit-learn", "matplotlib", "jupyter-book", "Sphinx", "myst-nb")
+
+
+def pages_address(repository: str) -> str:
+    """Where GitHub Pages would serve the repository: ``https://owner.github.io/name/``."""
+    owner, name = urlsplit(repository).path.strip("/").removesuffix(".git").split("/")[:2]
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
+def version_of(package: str) -> str:
+    """The installed version of ``package``, or that there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def commit_of(folder: Path) -> str:
+    """The short commit of the work tree at ``folder``, marked where files differ from it."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "not under version control"
+    return answer.replace("-dirty", ", with changes not yet committed")
+
+
+def accelerator() -> str:
+    """What torch sees here beside the CPU."""
+    try:
+        import torch
+    except ImportError:
+        return "torch is not installed"
+    if not torch.cuda.is_available():
+        return "none (CPU only)"
+    return torch.cuda.get_device_name()
+
+
+def build_facts(folder: Path) -> str:
+    """A Markdown table of what built this book: when, from what, on what, with which versions."""
+    rows = {
+        "built on": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit_of(folder),
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs",
+        "GPU": accelerator(),
+        "Python": platform.python_version(),
+    }
+    rows |= {package: version_of(package) for package in PACKAGES}
+    return "\n".join(["| what | this build |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    """Fill in what is computed rather than typed: the cache folder, the site's address, the build facts."""
+    if cache := os.environ.get(CACHE_VARIABLE):
+        config.nb_execution_cache_path = cache
+    repository = config.html_theme_options.get("repository_url", "")
+    if repository:
+        config.html_baseurl = config.ogp_site_url = pages_address(repository)
+    config.myst_substitutions = {**config.myst_substitutions, "build_facts": build_facts(Path(app.srcdir))}
+
+
+def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """Remove the scripts that sphinx-thebe puts on every page, also where it is off: they ask another machine."""
+
+    def is_thebe(script: Any) -> bool:
+        body = getattr(script, "attributes", {}).get("body") or ""
+        return "thebe" in f"{getattr(script, 'filename', '')}{body}".lower()
+
+    for kind in ("script_files", "css_files"):
+        context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
+
+
+FRONT_DOOR = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<meta http-equiv="refresh" content="0; url={target}">
+</head>
+<body><p><a href="{target}">{title}</a></p></body>
+</html>
+"""
+
+
+def open_front_door(app: Sphinx, exception: Exception | None) -> None:
+    """Write the ``index.html`` that leads to the landing page, before a bare one is written in its place."""
+    if exception is None and app.builder.format == "html":
+        page = FRONT_DOOR.format(title=app.config.project, target=app.builder.get_target_uri(app.config.root_doc))
+        Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("config-inited", configure, priority=100)
+    app.connect("html-page-context", drop_thebe, priority=950)
+    app.connect("build-finished", open_front_door, priority=100)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,11 @@
+"""Data: real sets by name, toy problems by function, frozen features by file. Each comes as a `Dataset`.
+
+How frozen features are made is in `paperlib.data.features`.
+"""
+
+from paperlib.data.dataset import Dataset
+from paperlib.data.frozen import read_features
+from paperlib.data.registry import available, load
+from paperlib.data.toy import gaussian_blobs, two_moons, two_strips
+
+__all__ = ["Dataset", "available", "gaussian_blobs", "load", "read_features", "two_moons", "two_strips"]

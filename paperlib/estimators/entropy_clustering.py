@@ -1,0 +1,275 @@
+"""Linear softmax clustering by mutual information and by self-labelling."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from paperlib._checks import check_prior, check_weight
+from paperlib.estimators.starts import kmeans_start, random_start, tune_temperature
+from paperlib.models import LinearSoftmax
+from paperlib.pseudo_labels import ExpectationMaximization
+from paperlib.runtime import resolve_device
+from paperlib.training import (
+    MutualInformation,
+    Objective,
+    SelfLabeling,
+    TrainingResult,
+    minimize_full_batch,
+    minimize_mini_batch,
+)
+
+METHODS = ("mutual_information", "self_labeling")
+INITS = ("k-means", "random")
+
+
+class EntropyClustering(ClusterMixin, BaseEstimator):
+    r"""Cluster by a linear softmax that is decisive and fair, trained without labels.
+
+    Minimises, over the rows :math:`v_c` and biases of a linear softmax :math:`\sigma`,
+
+    - ``method="mutual_information"``:
+      :math:`\frac1n \sum_i H(\sigma_i) + \lambda\, KL(\bar\sigma \| u) + \gamma \sum_c \|v_c\|^2`
+      (Krause, Perona and Gomes 2010; with :math:`\lambda = 1` and uniform :math:`u`, mutual information);
+    - ``method="self_labeling"``:
+      :math:`\min_y \frac1n \sum_i H(\sigma_i, y_i) + \lambda\, KL(u \| \bar y) + \gamma \sum_c \|v_c\|^2`
+      (Zhang and Boykov, arXiv 2301.11405), the pseudo-labels :math:`y` solved for by EM at every step.
+
+    The loss has many local minima, so several starts are made and the lowest loss is kept; labels are never used.
+    One step costs two matrix products with ``X``, O(n k d); memory is ``X`` and a few arrays of ``[n, k]``. With
+    ``batch_size`` a step and its memory depend on the batch alone.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters k, at least two. Some may end up empty, which is warned of.
+    method : {"mutual_information", "self_labeling"}, default="mutual_information"
+        The objective, see above.
+    gamma : float, default=1e-3
+        Weight of the squared norm of the rows, in nats times the squared unit of ``X``; the biases are free. Where it
+        exceeds ``critical_gamma_`` the best model ignores the data; a thousandth to a hundredth of it is a fair
+        first choice. Smaller values give wider search for margins and more local minima.
+    fairness_weight : float, default=1.0
+        The weight of fairness. Self-labelling collapses to one cluster where it is too small for ``gamma``.
+    prior : array-like of shape (n_clusters,), default=None
+        Expected proportions of the clusters, positive, summing to one; uniform when None. Cluster c is meant to have
+        proportion ``prior[c]``.
+    init : {"k-means", "random"}, default="k-means"
+        Where the starts come from: K-means centres, or random directions; either at the temperature of lowest loss.
+    n_init : int, default=5
+        Number of starts; the lowest ``loss_`` wins.
+    max_iter : int, default=500
+        Limit on L-BFGS iterations; with ``batch_size``, the number of epochs.
+    batch_size : int, default=None
+        None for full-batch L-BFGS; a number for Adam on batches of that many samples (well above ``n_clusters``).
+    device : str or torch.device, default=None
+        Where to compute; None takes a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the starts and the order of the batches.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_clusters, n_features)
+        The rows.
+    intercept_ : ndarray of shape (n_clusters,)
+        The biases.
+    labels_ : ndarray of shape (n_samples,)
+        Most probable cluster of each training sample.
+    loss_ : float
+        The objective reached on the training data, penalty included, in nats.
+    start_losses_ : ndarray of shape (n_init,)
+        The objective reached from each start; a wide spread says that the landscape is rugged.
+    marginal_ : ndarray of shape (n_clusters,)
+        Mean prediction; compare with the prior.
+    critical_gamma_ : float
+        Largest variance of ``X`` in any direction over ``2 n_clusters``: above it, zero rows are a local minimum of
+        the mutual information loss with fairness weight one.
+    n_iter_ : int
+        Iterations of the winning start.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+
+    Examples
+    --------
+    >>> from paperlib.data import gaussian_blobs
+    >>> from paperlib.estimators import EntropyClustering
+    >>> x = gaussian_blobs(300, 3, seed=0).x
+    >>> EntropyClustering(3, random_state=0).fit(x).labels_.shape
+    (300,)
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        method: str = "mutual_information",
+        gamma: float = 1e-3,
+        fairness_weight: float = 1.0,
+        prior: ArrayLike | None = None,
+        init: str = "k-means",
+        n_init: int = 5,
+        max_iter: int = 500,
+        batch_size: int | None = None,
+        device: str | torch.device | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.method = method
+        self.gamma = gamma
+        self.fairness_weight = fairness_weight
+        self.prior = prior
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: Any = None) -> EntropyClustering:
+        """Cluster ``X``, shape ``(n_samples, n_features)``; ``y`` is ignored.
+
+        float32 data are worked on in float32, anything else in float64.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` holds NaN or infinity or fewer samples than clusters, or a parameter is out of range.
+        """
+        self._check_parameters()
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        if len(X) < self.n_clusters:
+            raise ValueError(
+                f"n_samples={len(X)} is fewer than n_clusters={self.n_clusters}; give more samples or lower n_clusters"
+            )
+        device = resolve_device(self.device)
+        x = torch.from_numpy(X if X.flags.writeable else X.copy())
+        if self.batch_size is None:
+            x = x.to(device)
+        prior = None if self.prior is None else check_prior(self.prior, x.new_empty(self.n_clusters)).to(device)
+        variance = _variance(x)
+        self.critical_gamma_ = float(torch.linalg.eigvalsh(variance)[-1]) / (2 * self.n_clusters)
+        scale = float(variance.trace()) ** 0.5 or 1.0
+
+        random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=self.n_init)
+        fits = [self._fit_once(x, X, device, prior, scale, int(seed)) for seed in seeds]
+        self.start_losses_ = np.array([result.value for _, result in fits])
+        model, result = min(fits, key=lambda fit: fit[1].value)
+
+        self.coef_ = model.coef.detach().cpu().numpy()
+        self.intercept_ = model.intercept.detach().cpu().numpy()
+        self.loss_, self.n_iter_ = result.value, result.n_iterations
+        probs = self._probabilities(X)
+        self.labels_ = probs.argmax(1).astype(np.int32)
+        self.marginal_ = probs.mean(0)
+        self._warn(result)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int32]:
+        """Most probable cluster of each row of ``X``, shape ``(n_samples,)``."""
+        return self.predict_proba(X).argmax(1).astype(np.int32)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
+        """Probability of each cluster for each row of ``X``, shape ``(n_samples, n_clusters)``."""
+        check_is_fitted(self)
+        return self._probabilities(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Minus the objective on ``X`` without the penalty, in nats; higher is better, zero the best. ``y`` is ignored.
+
+        The mean prediction is that of ``X``, so score on enough samples to hold every cluster.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        logits = torch.from_numpy(X @ self.coef_.T + self.intercept_)
+        prior = None if self.prior is None else check_prior(self.prior, logits)
+        return -float(self._objective(prior)(logits))
+
+    def _probabilities(self, X: NDArray[Any]) -> NDArray[np.floating[Any]]:
+        return softmax(X @ self.coef_.T + self.intercept_, axis=1)
+
+    def _objective(self, prior: Tensor | None) -> Objective:
+        if self.method == "mutual_information":
+            return MutualInformation(self.fairness_weight, prior)
+        solver = ExpectationMaximization(self.fairness_weight, max_iterations=300, tolerance=1e-6)
+        return SelfLabeling(solver, prior, warm_start=self.batch_size is None)
+
+    def _fit_once(
+        self, x: Tensor, X: NDArray[Any], device: torch.device, prior: Tensor | None, scale: float, seed: int
+    ) -> tuple[LinearSoftmax, TrainingResult]:
+        start = kmeans_start if self.init == "k-means" else random_start
+        weight, bias = start(X, self.n_clusters, prior=prior, seed=seed)
+        mean = x.mean(0)
+        model = LinearSoftmax(weight.to(x), bias.to(x), mean=mean, scale=scale).to(device)
+        tune_temperature(model, x, gamma=self.gamma, fairness_weight=self.fairness_weight, prior=prior)
+        objective = self._objective(prior)
+        if self.batch_size is None:
+            result = minimize_full_batch(model, objective, x, gamma=self.gamma, max_iter=self.max_iter)
+        else:
+            generator = torch.Generator().manual_seed(seed)
+            epochs = minimize_mini_batch(
+                model,
+                objective,
+                x,
+                batch_size=self.batch_size,
+                gamma=self.gamma,
+                max_iter=self.max_iter,
+                generator=generator,
+            )
+            with torch.no_grad():  # starts are compared by the objective on all samples, not by the last epoch's mean
+                logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
+                value = float(objective(logits) + self.gamma * model.penalty())
+            result = epochs._replace(value=value)
+        return model, result
+
+    def _check_parameters(self) -> None:
+        for name, least in (("n_clusters", 2), ("n_init", 1), ("max_iter", 1), ("batch_size", 2)):
+            value = getattr(self, name)
+            if name == "batch_size" and value is None:
+                continue
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("gamma", "fairness_weight"):
+            value = getattr(self, name)
+            if not isinstance(value, Real):
+                raise ValueError(f"{name} must be a number >= 0, got {value!r}")
+            check_weight(float(value), name)
+        for name, allowed in (("method", METHODS), ("init", INITS)):
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+
+    def _warn(self, result: TrainingResult) -> None:
+        used = len(np.unique(self.labels_))
+        if used < self.n_clusters:
+            warnings.warn(
+                f"{used} of {self.n_clusters} clusters are used; if that is not wanted, lower gamma (now "
+                f"{self.gamma:g}; critical_gamma_ is {self.critical_gamma_:.3g}), raise fairness_weight (now "
+                f"{self.fairness_weight:g}) or n_init, or ask for fewer clusters",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if not result.converged:
+            warnings.warn(
+                f"stopped at max_iter={self.max_iter} before the loss settled; raise max_iter",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+
+def _variance(x: Tensor) -> Tensor:
+    """Covariance matrix of the rows of ``x``, shape ``[d, d]``, without a centred copy. Cost: O(n d^2)."""
+    x = x.detach()
+    mean = x.mean(0)
+    return (x.T @ x) / len(x) - torch.outer(mean, mean)

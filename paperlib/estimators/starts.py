@@ -1,0 +1,55 @@
+"""First values of a linear softmax: from K-means or at random, at the temperature of lowest loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from paperlib.losses import mutual_information_loss
+from paperlib.models import LinearSoftmax
+
+
+def kmeans_start(x: NDArray[Any], n_clusters: int, *, prior: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
+    r"""Weight ``[k, d]`` and bias ``[k]`` whose softmax is a soft K-means assignment.
+
+    Logits :math:`-\|x - m_c\|^2 / T` differ from :math:`(2 m_c^\top x - \|m_c\|^2) / T` by a term that is the same
+    for all clusters; :math:`T` is the K-means loss a sample. With a prior, larger clusters go to larger proportions.
+    """
+    found = KMeans(n_clusters, n_init=1, random_state=seed).fit(x)
+    centers = torch.from_numpy(found.cluster_centers_)
+    if prior is not None:
+        by_size = np.argsort(-np.bincount(found.labels_, minlength=n_clusters), kind="stable")
+        order = torch.empty(n_clusters, dtype=torch.long)
+        order[prior.cpu().argsort(descending=True, stable=True)] = torch.from_numpy(by_size)
+        centers = centers[order]
+    temperature = found.inertia_ / len(x) or 1.0
+    return 2 * centers / temperature, -centers.square().sum(1) / temperature
+
+
+def random_start(x: NDArray[Any], n_clusters: int, *, prior: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
+    """Weight ``[k, d]`` and bias ``[k]`` of random directions through the mean of the data; ``prior`` plays no part."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(n_clusters, x.shape[1], generator=generator, dtype=torch.float64)
+    weight /= max(float(x.std(0).max()), np.finfo(x.dtype).tiny)
+    return weight, -(weight @ torch.from_numpy(x.mean(0)).double())
+
+
+@torch.no_grad()
+def tune_temperature(
+    model: LinearSoftmax, x: Tensor, *, gamma: float, fairness_weight: float, prior: Tensor | None
+) -> None:
+    """Rescale the model's logits by the power of two, 2^-10 to 2^10, of lowest mutual information loss plus penalty."""
+    device = model.weight.device
+    logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
+    penalty = gamma * model.penalty()
+
+    def loss(factor: float) -> float:
+        information = mutual_information_loss(factor * logits, fairness_weight=fairness_weight, prior=prior)
+        return float(information + factor**2 * penalty)
+
+    model.rescale(min((2.0**power for power in range(-10, 11)), key=loss))

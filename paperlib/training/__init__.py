@@ -1,0 +1,15 @@
+"""How objectives are optimised: full batch (L-BFGS) and mini-batch (Adam); any model, any objective, any device."""
+
+from paperlib.training.full_batch import minimize_full_batch
+from paperlib.training.mini_batch import minimize_mini_batch
+from paperlib.training.objectives import MutualInformation, Objective, SelfLabeling
+from paperlib.training.result import TrainingResult
+
+__all__ = [
+    "MutualInformation",
+    "Objective",
+    "SelfLabeling",
+    "TrainingResult",
+    "minimize_full_batch",
+    "minimize_mini_batch",
+]

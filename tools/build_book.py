@@ -1,0 +1,163 @@
+"""Build the book so that a green answer can be trusted: `python tools/build_book.py` (standard library only).
+
+Jupyter Book alone lets four things pass: notebook outputs older than the library, pages left by an earlier build,
+pages outside the table of contents, and a zero exit code after a warning on some paths. So: the cache of executed
+notebooks is keyed by the library and its locked dependencies; every build starts from an empty folder; the result
+is checked here again; and only a checked result replaces `_build/html`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = ("paperlib", "constraints.txt")
+INPUTS = (*LIBRARY, "book", "notebooks", "results", "_config.yml", "_toc.yml", "pyproject.toml", "tools/build_book.py")
+CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"   # read by book/_ext/bookext.py
+CACHES_KEPT = 3
+# What Sphinx itself adds beside the pages of the table of contents.
+GENERATED = re.compile(r"(index|genindex|search|py-modindex|prf-prf|_modules/.*|_static/.*)\.html")
+COMPLAINT = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b:|Validation errors in config")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def files_under(path: Path) -> Iterator[Path]:
+    """Every file below ``path`` (or ``path`` itself), sorted, without caches and hidden files."""
+    if path.is_file():
+        yield path
+    for child in sorted(path.iterdir()) if path.is_dir() else ():
+        if not child.name.startswith(".") and child.name not in ("__pycache__", "_build"):
+            yield from files_under(child)
+
+
+def content_key(root: Path, names: Iterable[str]) -> str:
+    """A hash of the content of the named files and folders, and of the Python that runs them."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in names:
+        for file in files_under(root / name):
+            digest.update(file.relative_to(root).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def pages_of_toc(toc: Path) -> list[str]:
+    """The pages that ``_toc.yml`` names, in order: its `root:` and `file:` entries, comments left out."""
+    entry = re.compile(r"^\s*(?:-\s+)?(?:root|file):\s*[\"']?([^\s\"'#]+)")
+    found = (entry.match(line) for line in toc.read_text(encoding="utf-8").splitlines())
+    return [re.sub(r"\.(md|ipynb|rst)$", "", match[1]) for match in found if match]
+
+
+def run_jupyter_book(root: Path, stage: Path, cache: Path, log: Path) -> tuple[int, list[str]]:
+    """Run the builder into ``stage``, showing and logging what it says; its exit code and its complaints."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root)]
+    command += ["--path-output", str(stage), "--builder", "html", "-W", "-n", "--keep-going"]
+    environment = os.environ | {CACHE_VARIABLE: str(cache), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    complaints = []
+    with (
+        log.open("w", encoding="utf-8") as record,
+        subprocess.Popen(
+            command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            plain = COLOUR.sub("", line)
+            record.write(plain)
+            sys.stdout.write(plain)
+            if COMPLAINT.search(plain):
+                complaints.append(plain.strip())
+    return process.returncode, complaints
+
+
+def faults_of(html: Path, pages: list[str], exit_code: int, complaints: list[str]) -> list[str]:
+    """What is wrong with a finished build, in sentences; empty when it is green."""
+    faults = [] if exit_code == 0 else [f"jupyter-book ended with exit code {exit_code}"]
+    faults += [f"a warning: {line}" for line in complaints]
+    wanted = {f"{page}.html" for page in pages}
+    built = {file.relative_to(html).as_posix() for file in html.rglob("*.html")} if html.is_dir() else set()
+    faults += [f"{page} is in _toc.yml but was not built" for page in sorted(wanted - built)]
+    strays = (page for page in built - wanted if not GENERATED.fullmatch(page))
+    faults += [f"{page} was built but is not in _toc.yml" for page in sorted(strays)]
+    if "index.html" not in built:
+        faults.append("there is no index.html")
+    return faults
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put ``new`` where ``old`` is; ``old`` is gone only after ``new`` is whole and in its place."""
+    retired = old.with_name(f".{old.name}.retired")
+    shutil.rmtree(retired, ignore_errors=True)
+    if old.exists():
+        old.rename(retired)
+    new.rename(old)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Drop all but the ``count`` most recently used sub-folders."""
+    for stale in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[count:]:
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def announce(html: Path, what: str, started: float) -> None:
+    """Say what happened, how long it took, and how to read the result."""
+    print(f"\nThe book {what} ({time.monotonic() - started:.0f} s).")
+    print("Search needs a server: python3 -m http.server --directory _build/html")
+    print("All else works from the file itself; open this in a browser:")
+    print(html / "index.html")
+
+
+def build(root: Path, *, force: bool) -> int:
+    """Build when something changed; zero when `_build/html` holds a book that passed every check."""
+    started = time.monotonic()
+    output = root / "_build"
+    html, stamp, log = output / "html", output / "book.key", output / "book.log"
+    output.mkdir(exist_ok=True)
+    key = content_key(root, INPUTS)
+    if not force and (html / "index.html").is_file() and stamp.is_file() and stamp.read_text().strip() == key:
+        announce(html, "is up to date", started)
+        return 0
+
+    cache = output / "executed" / content_key(root, LIBRARY)
+    cache.mkdir(parents=True, exist_ok=True)
+    os.utime(cache)
+    keep_newest(cache.parent, CACHES_KEPT)
+    stage = Path(tempfile.mkdtemp(prefix=".stage-", dir=output))
+    try:
+        exit_code, complaints = run_jupyter_book(root, stage, cache, log)
+        built = stage / "_build" / "html"
+        faults = faults_of(built, pages_of_toc(root / "_toc.yml"), exit_code, complaints)
+        if faults:
+            if (built / "reports").is_dir():
+                shutil.rmtree(output / "reports", ignore_errors=True)
+                shutil.copytree(built / "reports", output / "reports")
+            print("\nThe book is NOT built:", *faults, sep="\n  - ", file=sys.stderr)
+            print(f"  The whole log: {log}; tracebacks of notebooks: {output / 'reports'}", file=sys.stderr)
+            return 1
+        stamp.unlink(missing_ok=True)
+        replace_folder(built, html)
+        stamp.write_text(key + "\n")
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    announce(html, "is built", started)
+    return 0
+
+
+def main() -> int:
+    """Read the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--force", action="store_true", help="build although nothing changed since the last green build")
+    return build(ROOT, force=parser.parse_args().force)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,16 +11,17 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(shell (echo '$(CURDIR)'; cat pyproject.toml constraints.txt) | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks check setup lock address clean
+.PHONY: help book test lab notebooks lint check setup lock address clean
 
 help:
 	@echo 'make book                 build the book and print where it is'
 	@echo 'make test                 unit tests, notebooks, and the built book in a browser'
 	@echo 'make lab                  open the notebooks in JupyterLab'
 	@echo 'make notebooks [NB=...]   execute the notebooks and bring them into normal form'
-	@echo 'make check                ruff, types, notebooks in normal form, addresses, links'
+	@echo 'make lint                 ruff, notebooks in normal form, addresses, types'
+	@echo 'make check                lint, and the links of the built book'
 	@echo 'make address URL=...      rewrite every copy of the address https://github.com/OWNER/REPO'
-	@echo 'make setup                only set up .venv (book, test, lab, notebooks and check do it themselves)'
+	@echo 'make setup                only set up .venv (every other target does it by itself)'
 	@echo 'make lock                 renew constraints.txt from pyproject.toml'
 	@echo 'make clean                remove what was built; .venv and downloaded data stay'
 	@echo
@@ -38,12 +39,14 @@ lab: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(BIN)/python tools/notebooks.py execute $(NB)
 
-check: $(INSTALLED)
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/notebooks.py check
 	$(BIN)/python tools/address.py --check
 	$(BIN)/mypy
+
+check: lint book
 	$(BIN)/python tools/check_links.py
 
 setup: $(INSTALLED)

@@ -47,10 +47,10 @@ def test_a_write_that_the_system_cuts_short_leaves_no_file(tmp_path):
     resource = pytest.importorskip("resource", reason="this system has no limit on the size of files")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        with pytest.raises(OSError, match=r"cannot write .*a\.bin: File too large; free some space"):  # noqa: SIM117
-            with atomic_path(tmp_path / "a.bin") as temporary:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-                temporary.write_bytes(bytes(5000))
+        message = r"cannot write .*a\.bin: File too large; free some space"
+        with pytest.raises(OSError, match=message), atomic_path(tmp_path / "a.bin") as temporary:  # noqa: PT012
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+            temporary.write_bytes(bytes(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path) == []

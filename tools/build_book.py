@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ("paperlib", "constraints.txt")
 INPUTS = (*LIBRARY, "book", "notebooks", "results", "_config.yml", "_toc.yml", "pyproject.toml", "tools/build_book.py")
-CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"   # read by book/_ext/bookext.py
+CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"  # read by book/_ext/bookext.py
 CACHES_KEPT = 3
 # What Sphinx itself adds beside the pages of the table of contents.
 GENERATED = re.compile(r"(index|genindex|search|py-modindex|prf-prf|_modules/.*|_static/.*)\.html")
@@ -62,7 +62,7 @@ def run_jupyter_book(root: Path, stage: Path, cache: Path, log: Path) -> tuple[i
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root)]
     command += ["--path-output", str(stage), "--builder", "html", "-W", "-n", "--keep-going"]
     environment = os.environ | {CACHE_VARIABLE: str(cache), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
-    complaints = []
+    complaints, shown = [], True
     with (
         log.open("w", encoding="utf-8") as record,
         subprocess.Popen(
@@ -72,7 +72,9 @@ def run_jupyter_book(root: Path, stage: Path, cache: Path, log: Path) -> tuple[i
         for line in process.stdout or ():
             plain = COLOUR.sub("", line)
             record.write(plain)
-            sys.stdout.write(plain)
+            shown = shown and not plain.startswith("=====")  # its closing box names the folder that is about to move
+            if shown:
+                print(plain, end="", flush=True)
             if COMPLAINT.search(plain):
                 complaints.append(plain.strip())
     return process.returncode, complaints
@@ -84,7 +86,7 @@ def faults_of(html: Path, pages: list[str], exit_code: int, complaints: list[str
     faults += [f"a warning: {line}" for line in complaints]
     wanted = {f"{page}.html" for page in pages}
     built = {file.relative_to(html).as_posix() for file in html.rglob("*.html")} if html.is_dir() else set()
-    faults += [f"{page} is in _toc.yml but was not built" for page in sorted(wanted - built)]
+    faults += [f"{page.removesuffix('.html')} is in _toc.yml but was not built" for page in sorted(wanted - built)]
     strays = (page for page in built - wanted if not GENERATED.fullmatch(page))
     faults += [f"{page} was built but is not in _toc.yml" for page in sorted(strays)]
     if "index.html" not in built:
@@ -155,7 +157,7 @@ def build(root: Path, *, force: bool) -> int:
 def main() -> int:
     """Read the command line and build."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--force", action="store_true", help="build although nothing changed since the last green build")
+    parser.add_argument("--force", action="store_true", help="build although nothing has changed")
     return build(ROOT, force=parser.parse_args().force)
 
 

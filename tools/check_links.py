@@ -1,4 +1,4 @@
-"""Check every internal link and anchor of the built book: `python tools/check_links.py [_build/html]` (standard library only).
+"""Check every internal link and anchor of the built book: `python tools/check_links.py` (standard library only).
 
 Links that leave the machine are counted and left alone: whether they answer is another question on another day.
 """
@@ -31,6 +31,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what one tag defines and refers to."""
         values = {name: value for name, value in attrs if value is not None}
         if "id" in values:
             self.ids[values["id"]] += 1

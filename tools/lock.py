@@ -35,7 +35,8 @@ def main() -> None:
         resolved = Path(folder) / "resolved.txt"
         if "--upgrade" not in sys.argv:
             shutil.copy(LOCK, resolved)  # uv prefers the versions that its output file holds
-        command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python", sys.executable]
+        # For the oldest Python that the project supports: a distribution's own 3.11 may be 3.11.2.
+        command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.11.0"]
         command += ["--extra", "book", "--extra", "test", "--output-file", str(resolved), "pyproject.toml", "-"]
         environment = os.environ | {"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")}
         done = subprocess.run(command, cwd=ROOT, env=environment, input="uv\n", capture_output=True, text=True)

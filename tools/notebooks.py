@@ -144,7 +144,7 @@ def execute(path: Path) -> None:
     from nbclient import NotebookClient
 
     os.environ.pop("PAPERLIB_RESULTS", None)
-    notebook = nbformat.from_dict(normalise(read(path)))
+    notebook = nbformat.reads(dump(normalise(read(path))), as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(
         notebook, timeout=TIMEOUT_SECONDS, kernel_name="python3", resources=resources, record_timing=False

@@ -40,7 +40,8 @@ def seconds_of_notebooks(report: Path) -> dict[str, float]:
     """Seconds that each notebook took in a finished run, its kernel's start included, from pytest's JUnit report."""
     seconds: dict[str, float] = defaultdict(float)
     for case in ET.parse(report).iter("testcase"):
-        seconds[case.get("classname", "").rsplit(".", 1)[-1]] += float(case.get("time", 0))
+        name = case.get("classname", "").removesuffix(".ipynb").rsplit(".", 1)[-1]  # notebooks.NAME.ipynb
+        seconds[name] += float(case.get("time", 0))
     return dict(seconds)
 
 

@@ -48,9 +48,7 @@ class Chapters(SphinxDirective):
         """A reference to another page of the book."""
         shown = nodes.inline(text=text)
         target = {"refdomain": "std", "reftype": "doc", "reftarget": f"/{page}"}
-        return addnodes.pending_xref(
-            "", shown, **target, refexplicit=True, refwarn=True, refdoc=self.env.docname
-        )
+        return addnodes.pending_xref("", shown, **target, refexplicit=True, refwarn=True, refdoc=self.env.docname)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
 SPLITS = ("train", "test", "all")
 
 

@@ -32,6 +32,7 @@ from paperlib.training import (
 
 METHODS = ("mutual_information", "self_labeling")
 INITS = ("k-means", "random")
+AUTO_GAMMA = 1 / 30  # of the critical gamma
 
 
 class EntropyClustering(ClusterMixin, BaseEstimator):
@@ -56,10 +57,10 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         Number of clusters k, at least two. Some may end up empty, which is warned of.
     method : {"mutual_information", "self_labeling"}, default="mutual_information"
         The objective, see above.
-    gamma : float, default=1e-3
-        Weight of the squared norm of the rows, in nats times the squared unit of ``X``; the biases are free. Where it
-        exceeds ``critical_gamma_`` the best model ignores the data; a thousandth to a hundredth of it is a fair
-        first choice. Smaller values give wider search for margins and more local minima.
+    gamma : float or "auto", default="auto"
+        Weight of the squared norm of the rows, in nats times the squared unit of ``X``; the biases are free. Above
+        ``critical_gamma_`` a model that ignores the data is a local minimum; ``"auto"`` takes a thirtieth of that.
+        A smaller value makes predictions more confident and the loss more rugged.
     fairness_weight : float, default=1.0
         The weight of fairness. Self-labelling collapses to one cluster where it is too small for ``gamma``.
     prior : array-like of shape (n_clusters,), default=None
@@ -92,6 +93,8 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         The objective reached from each start; a wide spread says that the landscape is rugged.
     marginal_ : ndarray of shape (n_clusters,)
         Mean prediction; compare with the prior.
+    gamma_ : float
+        The ``gamma`` used.
     critical_gamma_ : float
         Largest variance of ``X`` in any direction over ``2 n_clusters``: above it, zero rows are a local minimum of
         the mutual information loss with fairness weight one.
@@ -114,7 +117,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         n_clusters: int = 8,
         *,
         method: str = "mutual_information",
-        gamma: float = 1e-3,
+        gamma: float | str = "auto",
         fairness_weight: float = 1.0,
         prior: ArrayLike | None = None,
         init: str = "k-means",
@@ -159,6 +162,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         prior = None if self.prior is None else check_prior(self.prior, x.new_empty(self.n_clusters)).to(device)
         variance = _variance(x)
         self.critical_gamma_ = float(torch.linalg.eigvalsh(variance)[-1]) / (2 * self.n_clusters)
+        self.gamma_ = AUTO_GAMMA * self.critical_gamma_ if self.gamma == "auto" else float(self.gamma)
         scale = float(variance.trace()) ** 0.5 or 1.0
 
         random = check_random_state(self.random_state)
@@ -212,10 +216,10 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         weight, bias = start(X, self.n_clusters, prior=prior, seed=seed)
         mean = x.mean(0)
         model = LinearSoftmax(weight.to(x), bias.to(x), mean=mean, scale=scale).to(device)
-        tune_temperature(model, x, gamma=self.gamma, fairness_weight=self.fairness_weight, prior=prior)
+        tune_temperature(model, x, gamma=self.gamma_, fairness_weight=self.fairness_weight, prior=prior)
         objective = self._objective(prior)
         if self.batch_size is None:
-            result = minimize_full_batch(model, objective, x, gamma=self.gamma, max_iter=self.max_iter)
+            result = minimize_full_batch(model, objective, x, gamma=self.gamma_, max_iter=self.max_iter)
         else:
             generator = torch.Generator().manual_seed(seed)
             epochs = minimize_mini_batch(
@@ -223,13 +227,13 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 objective,
                 x,
                 batch_size=self.batch_size,
-                gamma=self.gamma,
+                gamma=self.gamma_,
                 max_iter=self.max_iter,
                 generator=generator,
             )
             with torch.no_grad():  # starts are compared by the objective on all samples, not by the last epoch's mean
                 logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
-                value = float(objective(logits) + self.gamma * model.penalty())
+                value = float(objective(logits) + self.gamma_ * model.penalty())
             result = epochs._replace(value=value)
         return model, result
 
@@ -240,10 +244,12 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 continue
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name in ("gamma", "fairness_weight"):
+        for name, word in (("gamma", " or 'auto'"), ("fairness_weight", "")):
             value = getattr(self, name)
+            if word and isinstance(value, str) and value == "auto":
+                continue
             if not isinstance(value, Real):
-                raise ValueError(f"{name} must be a number >= 0, got {value!r}")
+                raise ValueError(f"{name} must be a number >= 0{word}, got {value!r}")
             check_weight(float(value), name)
         for name, allowed in (("method", METHODS), ("init", INITS)):
             if getattr(self, name) not in allowed:
@@ -255,7 +261,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         if used < self.n_clusters:
             warnings.warn(
                 f"{used} of {self.n_clusters} clusters are used; if that is not wanted, lower gamma (now "
-                f"{self.gamma:g}; critical_gamma_ is {self.critical_gamma_:.3g}), raise fairness_weight (now "
+                f"{self.gamma_:.3g}; critical_gamma_ is {self.critical_gamma_:.3g}), raise fairness_weight (now "
                 f"{self.fairness_weight:g}) or n_init, or ask for fewer clusters",
                 ConvergenceWarning,
                 stacklevel=3,

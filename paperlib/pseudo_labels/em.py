@@ -162,5 +162,6 @@ def duality_gap(probs: Tensor, targets: Tensor, fairness_weight: float, prior: T
         excess = excess + step
         if bool((step <= accuracy * excess).all()):
             break
-    mismatch = targets * (below_steepest + excess) / probs - 1
-    return float((probs * (mismatch - torch.log1p(mismatch))).sum(1).mean())
+    ratio = targets * (below_steepest + excess) / probs
+    logarithm = torch.where(ratio > 0.5, torch.log1p(ratio - 1), ratio.log())  # each where it is the accurate one
+    return float((probs * (ratio - 1 - logarithm)).sum(1).mean())

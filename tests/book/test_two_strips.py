@@ -146,6 +146,14 @@ def test_loss_and_gradient_equal_torch_on_random_parameters(scope):
             assert gradient == pytest.approx(leaf.grad.tolist(), rel=1e-10, abs=1e-10)
 
 
+def test_a_cluster_that_is_all_but_empty_keeps_its_digits(scope):
+    x = clouds()["shear 0.0"]
+    found = scope.evaluate("x => twoStrips.gradient(x, [0, 0, 40], 0)", x.tolist())
+    leaf = torch.tensor([0.0, 0.0, 40.0], dtype=torch.float64, requires_grad=True)
+    torch_loss(torch.tensor(x), leaf, 0.0, 1.0).backward()
+    assert found[2] == pytest.approx(leaf.grad[2].item(), rel=1e-10, abs=1e-40)
+
+
 def test_loss_is_finite_where_every_probability_underflows(scope):
     at = [[[1.0, 0.0], [2.0, 0.0]], [1e4, 0, 0], 0]
     loss, gradient = scope.evaluate("a => [twoStrips.loss(...a), twoStrips.gradient(...a)]", at)

@@ -25,7 +25,14 @@ def notebook(tmp_path, *sources):
 
 
 def test_declared_parameters_are_the_literals_of_the_tagged_cell(tmp_path):
-    source = ["# how many\n", "n_clusters = 10\n", "gamma: float = -1e-4\n", "prior = None\n", "half = 1 / 2\n", "x: int\n"]
+    source = [
+        "# how many\n",
+        "n_clusters = 10\n",
+        "gamma: float = -1e-4\n",
+        "prior = None\n",
+        "half = 1 / 2\n",
+        "x: int\n",
+    ]
     expected = {"n_clusters": 10, "gamma": -1e-4, "prior": None, "half": ...}
     assert declared_parameters(notebook(tmp_path, source)) == expected
 
@@ -97,7 +104,9 @@ def test_a_text_of_another_type_is_refused(name, text, message):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_all_that_are_declared():
-    with pytest.raises(ParameterError, match=r"'gama' is not known \(did you mean 'gamma'\?\); .* n_clusters, gamma, start"):
+    with pytest.raises(
+        ParameterError, match=r"'gama' is not known \(did you mean 'gamma'\?\); .* n_clusters, gamma, start"
+    ):
         read_parameters(DEFAULTS, [("gama", "1")])
 
 

@@ -105,7 +105,7 @@ def test_recording_keeps_the_rows_that_are_there(tmp_path, monkeypatch):
 
 def test_recording_something_that_is_no_row_leaves_the_file_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPERLIB_RESULTS", str(tmp_path))
-    with pytest.raises(TypeError, match="it takes paperlib.experiments.Row"):
+    with pytest.raises(TypeError, match=r"it takes paperlib\.experiments\.Row"):
         record([row(), {"paper": "x"}])
     assert list(tmp_path.iterdir()) == []
 
@@ -120,7 +120,11 @@ def test_recording_into_a_file_of_another_schema_is_refused_and_leaves_it(tmp_pa
 
 @pytest.mark.parametrize(
     ("column", "text", "message"),
-    [("seed", "1.5", "seed is '1.5'; it must be a int"), ("value", "good", "must be a float"), ("size", "big", "choose")],
+    [
+        ("seed", "1.5", "seed is '1.5'; it must be a int"),
+        ("value", "good", "must be a float"),
+        ("size", "big", "choose"),
+    ],
 )
 def test_a_bad_row_in_a_file_is_named_by_its_line(tmp_path, column, text, message):
     path = tmp_path / "rows.csv"
@@ -138,7 +142,7 @@ def test_a_truncated_row_in_a_file_is_refused(tmp_path):
     path = tmp_path / "rows.csv"
     write_rows(path, [row()])
     path.write_text(path.read_text()[:-20].rsplit(",", 1)[0] + "\n")
-    with pytest.raises(ValueError, match="line 2: .* columns"):
+    with pytest.raises(ValueError, match=r"line 2: .* columns"):
         read_rows(path)
 
 

@@ -8,6 +8,7 @@ from importlib import metadata
 import yaml
 from files import ROOT
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -68,6 +69,12 @@ def test_every_package_that_the_project_needs_is_locked_at_the_version_installed
     locked = pins()
     installed = {name: metadata.version(name).split("+")[0] for name in needed()}
     assert {name: locked.get(name) for name in installed} == installed
+
+
+def test_every_locked_version_runs_on_the_oldest_python_that_the_project_supports():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    demands = {name: metadata.metadata(name)["Requires-Python"] or "" for name in needed()}
+    assert [name for name, demand in demands.items() if oldest not in SpecifierSet(demand)] == []
 
 
 def test_nothing_is_locked_that_nobody_needs():

@@ -1,0 +1,21 @@
+"""scikit-learn's own estimator checks, with no expected failures."""
+
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from paperlib.estimators import EntropyClustering
+
+# The checks fit noise and a handful of samples, where using fewer clusters than asked is right and is warned of.
+pytestmark = pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.{ConvergenceWarning.__name__}")
+
+ESTIMATORS = [
+    EntropyClustering(n_init=2, max_iter=30),
+    EntropyClustering(3, method="self_labeling", n_init=2, max_iter=30),
+    EntropyClustering(3, init="random", n_init=2, max_iter=30, batch_size=16),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learns_checks_pass(estimator, check):
+    check(estimator)

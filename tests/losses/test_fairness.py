@@ -1,0 +1,41 @@
+"""Both directions of fairness."""
+
+import math
+
+import pytest
+import torch
+
+from paperlib.losses import fairness_loss
+
+MARGINAL = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
+PRIOR = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+
+
+def test_each_direction_equals_its_sum():
+    forward = sum(u * math.log(u / m) for u, m in zip(PRIOR.tolist(), MARGINAL.tolist(), strict=True))
+    reverse = sum(m * math.log(m / u) for u, m in zip(PRIOR.tolist(), MARGINAL.tolist(), strict=True))
+    assert fairness_loss(MARGINAL, PRIOR).item() == pytest.approx(forward)
+    assert fairness_loss(MARGINAL, PRIOR, direction="reverse").item() == pytest.approx(reverse)
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_a_marginal_equal_to_the_prior_is_perfectly_fair(direction):
+    assert fairness_loss(PRIOR, PRIOR, direction=direction).item() == pytest.approx(0, abs=1e-15)
+    assert fairness_loss(torch.full((4,), 0.25), direction=direction).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_strong_fairness_forbids_an_empty_cluster_and_weak_fairness_does_not():
+    empty = torch.tensor([0.5, 0.5, 0.0])
+    assert fairness_loss(empty, direction="forward").item() == math.inf
+    assert fairness_loss(empty, direction="reverse").item() == pytest.approx(math.log(3 / 2))
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_gradient_equals_finite_differences(direction):
+    marginal = MARGINAL.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: fairness_loss(given, PRIOR, direction=direction), marginal)
+
+
+def test_an_unknown_direction_is_refused():
+    with pytest.raises(ValueError, match="direction must be 'forward' or 'reverse', got 'sideways'"):
+        fairness_loss(MARGINAL, direction="sideways")

@@ -1,0 +1,48 @@
+"""Objectives with bound settings."""
+
+import pytest
+import torch
+
+from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
+from paperlib.pseudo_labels import ExpectationMaximization
+from paperlib.training import MutualInformation, SelfLabeling
+
+LOGITS = 2 * torch.randn(25, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def test_mutual_information_is_the_loss():
+    prior = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+    expected = mutual_information_loss(LOGITS, fairness_weight=2.0, prior=prior)
+    assert torch.equal(MutualInformation(2.0, prior)(LOGITS), expected)
+
+
+def test_self_labeling_is_the_least_over_all_pseudo_labels():
+    loss = SelfLabeling(ExpectationMaximization(1.5, tolerance=1e-10, max_iterations=10_000))(LOGITS)
+    generator = torch.Generator().manual_seed(1)
+    for spread in (0.01, 0.3, 3.0):
+        other = (LOGITS + spread * torch.randn(LOGITS.shape, generator=generator, dtype=torch.float64)).softmax(1)
+        assert loss <= self_labeling_loss(LOGITS, other) + 1.5 * fairness_loss(other.mean(0))
+
+
+def test_the_gradient_of_self_labeling_is_that_of_the_eliminated_problem():
+    objective = SelfLabeling(ExpectationMaximization(1.5, tolerance=1e-14, max_iterations=100_000), warm_start=False)
+    logits = LOGITS[:6].clone().requires_grad_()
+    assert torch.autograd.gradcheck(objective, logits, eps=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0, 10.0])
+def test_the_trap_of_one_cluster_has_its_known_loss(weight):
+    one_cluster = torch.zeros(30, 5, dtype=torch.float64)
+    one_cluster[:, 0] = 1e4
+    loss = SelfLabeling(ExpectationMaximization(weight, tolerance=1e-10, max_iterations=10_000))(one_cluster)
+    # targets (a, b, .., b) with a = (1 + w/k) / (1 + w), b = (w/k) / (1 + w)
+    k, a, b = 5, (1 + weight / 5) / (1 + weight), weight / 5 / (1 + weight)
+    marginal = torch.tensor([a] + [b] * (k - 1), dtype=torch.float64)
+    assert loss.item() == pytest.approx(-float(marginal[0].log()) + weight * fairness_loss(marginal).item(), abs=1e-6)
+
+
+def test_solves_that_stopped_early_are_counted_and_do_not_warn():
+    objective = SelfLabeling(ExpectationMaximization(100.0, max_iterations=1, tolerance=1e-15), warm_start=False)
+    objective(LOGITS)
+    objective(LOGITS)
+    assert objective.unsolved == 2

@@ -1,0 +1,71 @@
+"""Full-batch and mini-batch minimisation."""
+
+import pytest
+import torch
+
+from paperlib.data import gaussian_blobs
+from paperlib.estimators.starts import kmeans_start
+from paperlib.models import LinearSoftmax
+from paperlib.training import MutualInformation, minimize_full_batch, minimize_mini_batch
+
+
+def start(x, k=3, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(k, x.shape[1], generator=generator, dtype=torch.float64).to(dtype)
+    return LinearSoftmax(weight, torch.zeros(k, dtype=dtype), mean=x.mean(0), scale=float(x.std()))
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.as_tensor(gaussian_blobs(240, 3, spread=0.5, seed=0).x).double()
+
+
+def total(model, x, gamma):
+    return (MutualInformation()(model(x)) + gamma * model.penalty()).item()
+
+
+def test_full_batch_ends_where_the_gradient_vanishes(x):
+    model = start(x)
+    before = total(model, x, 1e-2)
+    result = minimize_full_batch(model, MutualInformation(), x, gamma=1e-2, tol=1e-14)
+    assert result.converged
+    assert result.value == pytest.approx(total(model, x, 1e-2), abs=1e-12)
+    assert result.value < before
+    value = MutualInformation()(model(x)) + 1e-2 * model.penalty()
+    for gradient in torch.autograd.grad(value, list(model.parameters())):
+        assert gradient.abs().max() < 1e-5
+
+
+def test_full_batch_says_when_it_stopped_early(x):
+    result = minimize_full_batch(start(x), MutualInformation(), x, gamma=1e-2, max_iter=1, tol=1e-14)
+    assert not result.converged
+    assert result.n_iterations == 1
+
+
+def test_full_batch_works_in_float32(x):
+    model = start(x.float(), dtype=torch.float32)
+    minimize_full_batch(model, MutualInformation(), x.float(), gamma=1e-2)
+    double = start(x)
+    minimize_full_batch(double, MutualInformation(), x, gamma=1e-2)
+    assert model.weight.dtype == torch.float32
+    assert total(model.double(), x, 1e-2) == pytest.approx(total(double, x, 1e-2), abs=1e-4)
+
+
+def test_mini_batches_come_close_to_the_full_batch(x):
+    weight, bias = kmeans_start(x.numpy(), 3, prior=None, seed=0)
+    full, mini = LinearSoftmax(weight, bias), LinearSoftmax(weight, bias)
+    best = minimize_full_batch(full, MutualInformation(), x, gamma=1e-2).value
+    generator = torch.Generator().manual_seed(0)
+    minimize_mini_batch(mini, MutualInformation(), x, gamma=1e-2, batch_size=80, max_iter=60, generator=generator)
+    assert total(mini, x, 1e-2) == pytest.approx(best, abs=0.02)
+
+
+def test_the_same_generator_gives_the_same_weights_and_another_other_weights(x):
+    def run(seed):
+        model = start(x)
+        generator = torch.Generator().manual_seed(seed)
+        minimize_mini_batch(model, MutualInformation(), x, batch_size=50, max_iter=2, generator=generator)
+        return model.weight.detach()
+
+    assert torch.equal(run(0), run(0))
+    assert not torch.equal(run(0), run(1))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
 def check_matrix(value: Tensor, name: str) -> Tensor:
-    """Return ``value`` if it is a non-empty floating-point matrix with rows of at least two entries.
+    """Return ``value`` if it is a non-empty floating-point matrix with rows of at least one entry.
 
     Raises:
         TypeError: if it is no tensor, or not of a floating-point type.
-        ValueError: if its shape is not ``[n >= 1, k >= 2]``.
+        ValueError: if its shape is not ``[n >= 1, k >= 1]``.
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}; use torch.as_tensor")
     if not value.is_floating_point():
         raise TypeError(f"{name} must hold floating-point numbers, got {value.dtype}; use {name}.float()")
-    if value.ndim != 2 or value.shape[0] < 1 or value.shape[1] < 2:
-        raise ValueError(f"{name} must have shape [n >= 1, k >= 2], got {list(value.shape)}")
+    if value.ndim != 2 or value.shape[0] < 1 or value.shape[1] < 1:
+        raise ValueError(f"{name} must have shape [n >= 1, k >= 1], got {list(value.shape)}")
     return value
 
 
@@ -33,8 +35,10 @@ def check_weight(value: float, name: str) -> float:
     return float(value)
 
 
-def check_prior(prior: Tensor | None, like: Tensor) -> Tensor:
+def check_prior(prior: Any, like: Tensor) -> Tensor:
     """The prior over the clusters as a ``[k]`` tensor beside ``like`` ``[..., k]``; uniform when ``prior`` is None.
+
+    ``prior`` may be a tensor or anything that ``torch.as_tensor`` takes.
 
     Raises:
         ValueError: if it has another length, an entry that is not positive, or does not sum to one within 1e-6.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
+from scipy.special import entr, softmax
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from paperlib._checks import check_prior, check_weight
 from paperlib.estimators.starts import kmeans_start, random_start, tune_temperature
-from paperlib.models import LinearSoftmax
+from paperlib.models import LinearSoftmax, critical_gamma
 from paperlib.pseudo_labels import ExpectationMaximization
 from paperlib.runtime import resolve_device
 from paperlib.training import (
@@ -54,7 +54,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
     Parameters
     ----------
     n_clusters : int, default=8
-        Number of clusters k, at least two. Some may end up empty, which is warned of.
+        Number of clusters k. Some may end up empty, which is warned of.
     method : {"mutual_information", "self_labeling"}, default="mutual_information"
         The objective, see above.
     gamma : float or "auto", default="auto"
@@ -96,8 +96,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
     gamma_ : float
         The ``gamma`` used.
     critical_gamma_ : float
-        Largest variance of ``X`` in any direction over ``2 n_clusters``: above it, zero rows are a local minimum of
-        the mutual information loss with fairness weight one.
+        Largest variance of ``X`` in any direction over ``2 n_clusters``; see :func:`paperlib.models.critical_gamma`.
     n_iter_ : int
         Iterations of the winning start.
     n_features_in_ : int
@@ -150,34 +149,34 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
             If ``X`` holds NaN or infinity or fewer samples than clusters, or a parameter is out of range.
         """
         self._check_parameters()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        if len(X) < self.n_clusters:
+        data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        n_samples = len(data)
+        if n_samples < self.n_clusters:
             raise ValueError(
-                f"n_samples={len(X)} is fewer than n_clusters={self.n_clusters}; give more samples or lower n_clusters"
+                f"n_samples={n_samples} is fewer than n_clusters={self.n_clusters}; give more samples or fewer clusters"
             )
         device = resolve_device(self.device)
-        x = torch.from_numpy(X if X.flags.writeable else X.copy())
+        x = torch.from_numpy(data if data.flags.writeable else data.copy())
         if self.batch_size is None:
             x = x.to(device)
         prior = None if self.prior is None else check_prior(self.prior, x.new_empty(self.n_clusters)).to(device)
-        variance = _variance(x)
-        self.critical_gamma_ = float(torch.linalg.eigvalsh(variance)[-1]) / (2 * self.n_clusters)
+        self.critical_gamma_ = critical_gamma(x, self.n_clusters)
         self.gamma_ = AUTO_GAMMA * self.critical_gamma_ if self.gamma == "auto" else float(self.gamma)
-        scale = float(variance.trace()) ** 0.5 or 1.0
+        scale = float(x.var(0, correction=0).sum()) ** 0.5 or 1.0
 
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=self.n_init)
-        fits = [self._fit_once(x, X, device, prior, scale, int(seed)) for seed in seeds]
+        fits = [self._fit_once(x, data, device, prior, scale, int(seed)) for seed in seeds]
         self.start_losses_ = np.array([result.value for _, result in fits])
         model, result = min(fits, key=lambda fit: fit[1].value)
 
         self.coef_ = model.coef.detach().cpu().numpy()
         self.intercept_ = model.intercept.detach().cpu().numpy()
         self.loss_, self.n_iter_ = result.value, result.n_iterations
-        probs = self._probabilities(X)
+        probs = self._probabilities(data)
         self.labels_ = probs.argmax(1).astype(np.int32)
         self.marginal_ = probs.mean(0)
-        self._warn(result)
+        self._warn(result, float(entr(self.marginal_).sum() - entr(probs).sum(1).mean()))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
@@ -238,7 +237,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         return model, result
 
     def _check_parameters(self) -> None:
-        for name, least in (("n_clusters", 2), ("n_init", 1), ("max_iter", 1), ("batch_size", 2)):
+        for name, least in (("n_clusters", 1), ("n_init", 1), ("max_iter", 1), ("batch_size", 2)):
             value = getattr(self, name)
             if name == "batch_size" and value is None:
                 continue
@@ -256,9 +255,17 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 choices = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
 
-    def _warn(self, result: TrainingResult) -> None:
+    def _warn(self, result: TrainingResult, informs: float) -> None:
         used = len(np.unique(self.labels_))
-        if used < self.n_clusters:
+        if informs < 1e-3 and self.n_clusters > 1:
+            warnings.warn(
+                f"the model ignores the data: it knows {informs:.2g} nats of them; lower gamma (now {self.gamma_:.3g}; "
+                f"critical_gamma_ is {self.critical_gamma_:.3g}), or raise fairness_weight (now "
+                f"{self.fairness_weight:g}) if every sample is in one cluster",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif used < self.n_clusters:
             warnings.warn(
                 f"{used} of {self.n_clusters} clusters are used; if that is not wanted, lower gamma (now "
                 f"{self.gamma_:.3g}; critical_gamma_ is {self.critical_gamma_:.3g}), raise fairness_weight (now "
@@ -272,10 +279,3 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-
-
-def _variance(x: Tensor) -> Tensor:
-    """Covariance matrix of the rows of ``x``, shape ``[d, d]``, without a centred copy. Cost: O(n d^2)."""
-    x = x.detach()
-    mean = x.mean(0)
-    return (x.T @ x) / len(x) - torch.outer(mean, mean)

@@ -17,18 +17,20 @@ from paperlib.models import LinearSoftmax
 def kmeans_start(x: NDArray[Any], n_clusters: int, *, prior: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
     r"""Weight ``[k, d]`` and bias ``[k]`` whose softmax is a soft K-means assignment.
 
-    Logits :math:`-\|x - m_c\|^2 / T` differ from :math:`(2 m_c^\top x - \|m_c\|^2) / T` by a term that is the same
-    for all clusters; :math:`T` is the K-means loss a sample. With a prior, larger clusters go to larger proportions.
+    Logits :math:`-\|x - m_c\|^2 / T` less what is the same for all clusters are linear in :math:`x`; of all rows that
+    give these predictions, those of least norm, which sum to zero, are returned. :math:`T` is the K-means loss a
+    sample. With a prior, larger clusters go to larger proportions.
     """
     found = KMeans(n_clusters, n_init=1, random_state=seed).fit(x)
-    centers = torch.from_numpy(found.cluster_centers_)
+    mean = x.mean(0)
+    centers = torch.from_numpy(found.cluster_centers_ - mean)
     if prior is not None:
         by_size = np.argsort(-np.bincount(found.labels_, minlength=n_clusters), kind="stable")
         order = torch.empty(n_clusters, dtype=torch.long)
         order[prior.cpu().argsort(descending=True, stable=True)] = torch.from_numpy(by_size)
         centers = centers[order]
     temperature = found.inertia_ / len(x) or 1.0
-    return 2 * centers / temperature, -centers.square().sum(1) / temperature
+    return _about(mean, 2 * centers / temperature, -centers.square().sum(1) / temperature)
 
 
 def random_start(x: NDArray[Any], n_clusters: int, *, prior: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
@@ -36,14 +38,24 @@ def random_start(x: NDArray[Any], n_clusters: int, *, prior: Tensor | None, seed
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(n_clusters, x.shape[1], generator=generator, dtype=torch.float64)
     weight /= max(float(x.std(0).max()), np.finfo(x.dtype).tiny)
-    return weight, -(weight @ torch.from_numpy(x.mean(0)).double())
+    return _about(x.mean(0), weight, torch.zeros(n_clusters, dtype=torch.float64))
+
+
+def _about(mean: NDArray[Any], weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The same predictions for raw inputs, where ``weight`` and ``bias`` are for inputs less their ``mean``."""
+    weight = weight - weight.mean(0)
+    bias = bias - weight @ torch.from_numpy(mean).to(weight)
+    return weight, bias - bias.mean()
 
 
 @torch.no_grad()
 def tune_temperature(
     model: LinearSoftmax, x: Tensor, *, gamma: float, fairness_weight: float, prior: Tensor | None
 ) -> None:
-    """Rescale the model's logits by the power of two, 2^-10 to 2^10, of lowest mutual information loss plus penalty."""
+    """Rescale the model's logits by the power of two, 2^-4 to 2^10, of lowest mutual information loss plus penalty.
+
+    No smaller, because zero rows are a stationary point of every objective, which a search would not leave.
+    """
     device = model.weight.device
     logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
     penalty = gamma * model.penalty()
@@ -52,4 +64,4 @@ def tune_temperature(
         information = mutual_information_loss(factor * logits, fairness_weight=fairness_weight, prior=prior)
         return float(information + factor**2 * penalty)
 
-    model.rescale(min((2.0**power for power in range(-10, 11)), key=loss))
+    model.rescale(min((2.0**power for power in range(-4, 11)), key=loss))

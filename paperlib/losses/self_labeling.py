@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -47,6 +47,6 @@ def self_labeling_loss(logits: Tensor, targets: Tensor, *, divergence: Divergenc
     elif divergence == "collision_cross_entropy":
         per_sample = -torch.logsumexp(log_probs + targets.log(), dim=-1)
     else:
-        allowed = ", ".join(repr(name) for name in Divergence.__args__)  # type: ignore[attr-defined]
+        allowed = ", ".join(map(repr, get_args(Divergence)))
         raise ValueError(f"divergence must be one of {allowed}, got {divergence!r}")
     return per_sample.mean()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 
@@ -54,5 +57,38 @@ class LinearSoftmax(nn.Module):
     @torch.no_grad()
     def rescale(self, factor: float) -> None:
         """Multiply all logits by ``factor`` (a temperature of one over it)."""
-        self.weight *= factor
-        self.bias *= factor
+        self.weight.mul_(factor)
+        self.bias.mul_(factor)
+
+
+@torch.no_grad()
+def critical_gamma(x: Tensor, n_clusters: int) -> float:
+    r"""Weight of the penalty at which zero rows stop being a local minimum of the mutual information loss.
+
+    At zero rows the loss is :math:`\ln k - \frac{1}{2k} \sum_c (v_c - \bar v)^\top C\, (v_c - \bar v)` up to higher
+    orders, with :math:`C` the covariance of the data, so the weight is :math:`\lambda_{\max}(C) / (2k)`: above it, a
+    model that ignores the data is a local minimum; below it, rows along the first principal component do better.
+    Derived in chapter 1 of the book, for a fairness weight of one and a uniform prior.
+
+    Cost: O(n d) for each of some tens of Lanczos steps; no covariance matrix is formed.
+
+    Args:
+        x: data, shape ``[n, d]``.
+        n_clusters: :math:`k`.
+    """
+    n, d = x.shape
+    mean = x.mean(0)
+    if d == 1:
+        return float((x - mean).square().mean()) / (2 * n_clusters)
+
+    def covariance_times(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        v = torch.from_numpy(vector.reshape(d)).to(x)
+        along = x @ v - mean @ v
+        return ((x.T @ along - mean * along.sum()) / n).double().cpu().numpy()
+
+    operator = LinearOperator((d, d), matvec=covariance_times, dtype=np.float64)
+    first = np.random.default_rng(0).standard_normal(d)
+    if not np.any(covariance_times(first)):  # constant data
+        return 0.0
+    largest = eigsh(operator, k=1, v0=first, tol=1e-5, return_eigenvectors=False)[0]
+    return max(float(largest), 0.0) / (2 * n_clusters)

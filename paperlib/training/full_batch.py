@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
@@ -41,7 +43,7 @@ def minimize_full_batch(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     like = parameters[0]
 
-    def evaluate(vector):  # type: ignore[no-untyped-def]
+    def evaluate(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         vector_to_parameters(torch.from_numpy(vector).to(like), parameters)
         value = objective(model(x))
         if gamma:

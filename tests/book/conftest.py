@@ -56,7 +56,7 @@ def address(html: Path) -> Iterator[str]:
     thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two Playwrights cannot live in one thread; another module may start its own
 def browser() -> Iterator[Any]:
     """A headless Chromium, the system's own: nothing is downloaded."""
     try:
@@ -81,7 +81,7 @@ def axe_script() -> str:
     return (Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visited(browser: Any, address: str, axe_script: str) -> Callable[[str], Visit]:
     """Visit a page by its name, once however many tests ask."""
 

@@ -109,6 +109,18 @@ def test_the_front_door_leads_to_a_whole_page_from_the_file_system_with_the_netw
         context.close()
 
 
+def test_without_scripts_the_landing_page_still_shows_its_figure(browser: Any, html: Any) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto((html / "book" / "index.html").as_uri(), wait_until="load")
+        picture = page.locator("two-strips svg")
+        assert picture.is_visible()
+        assert "K-means" in picture.get_attribute("aria-label")
+    finally:
+        context.close()
+
+
 def test_a_chapter_is_a_link_exactly_when_it_is_written(browser: Any, address: str) -> None:
     context = browser.new_context()
     try:

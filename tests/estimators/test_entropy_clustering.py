@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from paperlib.data import gaussian_blobs, load, two_strips
 from paperlib.estimators import EntropyClustering
 from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
-from paperlib.metrics import clustering_accuracy
+from paperlib.metrics import adjusted_rand_index, clustering_accuracy
 from paperlib.pseudo_labels import ExpectationMaximization
 
 BLOBS = gaussian_blobs(300, 3, spread=0.6, seed=1)
@@ -79,7 +79,7 @@ def test_the_start_of_lowest_loss_wins():
 def test_scaling_the_data_and_gamma_together_changes_nothing(factor):
     plain = EntropyClustering(3, gamma=0.01, n_init=2, random_state=0).fit(X)
     scaled = EntropyClustering(3, gamma=0.01 * factor**2, n_init=2, random_state=0).fit(X * factor)
-    assert np.array_equal(plain.labels_, scaled.labels_)
+    assert adjusted_rand_index(plain.labels_, scaled.labels_) == 1.0
     assert scaled.loss_ == pytest.approx(plain.loss_, rel=1e-4)
     assert scaled.critical_gamma_ == pytest.approx(plain.critical_gamma_ * factor**2)
 
@@ -90,13 +90,13 @@ def test_the_automatic_gamma_follows_the_units_of_the_data(factor):
     scaled = EntropyClustering(3, n_init=2, random_state=0).fit(X * factor)
     assert plain.gamma_ == pytest.approx(plain.critical_gamma_ / 30)
     assert scaled.gamma_ == pytest.approx(plain.gamma_ * factor**2)
-    assert np.array_equal(plain.labels_, scaled.labels_)
+    assert adjusted_rand_index(plain.labels_, scaled.labels_) == 1.0
 
 
 def test_shifting_the_data_changes_nothing():
     plain = EntropyClustering(3, gamma=0.01, n_init=2, random_state=0).fit(X)
     moved = EntropyClustering(3, gamma=0.01, n_init=2, random_state=0).fit(X + 1000.0)
-    assert np.array_equal(plain.labels_, moved.labels_)
+    assert adjusted_rand_index(plain.labels_, moved.labels_) == 1.0
     assert moved.loss_ == pytest.approx(plain.loss_, rel=1e-4)
 
 
@@ -117,7 +117,7 @@ def test_a_prior_names_the_clusters_by_size():
 
 def test_above_the_critical_gamma_nothing_is_learnt_and_below_it_something_is():
     model = EntropyClustering(3, init="random", n_init=3, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="clusters are used"):
+    with pytest.warns(ConvergenceWarning, match=r"ignores the data: .* lower gamma \(now 100"):
         model.set_params(gamma=100.0).fit(X)
     critical = model.critical_gamma_
     top_variance = np.linalg.eigvalsh(np.cov(X.T, bias=True))[-1]
@@ -129,8 +129,13 @@ def test_above_the_critical_gamma_nothing_is_learnt_and_below_it_something_is():
 
 
 def test_fewer_clusters_than_asked_are_warned_of_with_the_knobs():
-    with pytest.warns(ConvergenceWarning, match=r"of 3 clusters are used; .* lower gamma \(now 1\)"):
-        EntropyClustering(3, gamma=1.0, n_init=1, fairness_weight=0.0, random_state=0).fit(X)
+    with pytest.warns(ConvergenceWarning, match=r"of 12 clusters are used; .* lower gamma \(now"):
+        EntropyClustering(12, n_init=1, random_state=0).fit(X)
+
+
+def test_decisiveness_without_fairness_may_collapse_and_is_warned_of():
+    with pytest.warns(ConvergenceWarning, match=r"raise fairness_weight \(now 0\)"):
+        EntropyClustering(3, fairness_weight=0.0, init="random", n_init=5, random_state=0).fit(X)
 
 
 def test_stopping_at_max_iter_is_warned_of():
@@ -152,7 +157,7 @@ def test_float32_stays_float32_and_agrees():
     double = EntropyClustering(3, n_init=2, random_state=0).fit(X)
     assert single.coef_.dtype == np.float32
     assert single.predict_proba(X.astype(np.float32)).dtype == np.float32
-    assert np.array_equal(single.labels_, double.labels_)
+    assert adjusted_rand_index(single.labels_, double.labels_) == 1.0
 
 
 def test_tensors_and_read_only_arrays_are_taken_and_not_changed():
@@ -162,6 +167,12 @@ def test_tensors_and_read_only_arrays_are_taken_and_not_changed():
     labels = model.fit_predict(frozen)
     assert np.array_equal(clone(model).fit_predict(torch.from_numpy(X)), labels)
     assert np.array_equal(frozen, X)
+
+
+def test_one_cluster_is_trivial():
+    model = EntropyClustering(1, n_init=1, random_state=0).fit(X)
+    assert model.loss_ == pytest.approx(0, abs=1e-9)
+    assert set(model.labels_) == {0}
 
 
 def test_constant_data_are_survived():
@@ -181,7 +192,7 @@ def test_digits_beat_k_means_from_the_same_starts():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_clusters": 1}, "n_clusters must be a whole number of at least 2, got 1"),
+        ({"n_clusters": 0}, "n_clusters must be a whole number of at least 1, got 0"),
         ({"n_clusters": 2.5}, "n_clusters must be a whole number"),
         ({"n_clusters": True}, "n_clusters must be a whole number"),
         ({"n_init": 0}, "n_init must be a whole number of at least 1, got 0"),

@@ -90,7 +90,7 @@ def test_float32_agrees_with_float64():
     [
         ({"logits": [[0.0, 1.0]]}, TypeError, "must be a torch tensor, got list"),
         ({"logits": torch.zeros(2, 3, dtype=torch.int64)}, TypeError, "floating-point numbers, got torch.int64"),
-        ({"logits": torch.zeros(3)}, ValueError, r"shape \[n >= 1, k >= 2\], got \[3\]"),
+        ({"logits": torch.zeros(3)}, ValueError, r"shape \[n >= 1, k >= 1\], got \[3\]"),
         ({"logits": torch.zeros(0, 3)}, ValueError, r"got \[0, 3\]"),
         ({"fairness_weight": -1.0}, ValueError, "fairness_weight must be a finite number >= 0, got -1.0"),
         ({"fairness_weight": math.nan}, ValueError, "got nan"),

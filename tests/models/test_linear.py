@@ -1,8 +1,11 @@
 """The linear softmax: its inner units must not show."""
 
+import numpy as np
+import pytest
 import torch
 
-from paperlib.models import LinearSoftmax
+from paperlib.losses import mutual_information_loss
+from paperlib.models import LinearSoftmax, critical_gamma
 
 
 def example():
@@ -43,3 +46,30 @@ def test_rescaling_multiplies_the_logits():
     before = model(x)
     model.rescale(0.25)
     torch.testing.assert_close(model(x), 0.25 * before)
+
+
+@pytest.mark.parametrize("d", [1, 2, 6, 40])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_the_critical_gamma_is_the_largest_variance_over_2k(d, offset):
+    x = torch.randn(90, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + offset
+    expected = np.linalg.eigvalsh(np.atleast_2d(np.cov(x.numpy().T, bias=True)))[-1] / 8
+    assert critical_gamma(x, 4) == pytest.approx(expected, rel=1e-4)
+    assert critical_gamma(x.float(), 4) == pytest.approx(expected, rel=1e-2)
+
+
+def test_the_critical_gamma_is_where_the_curvature_at_zero_rows_changes_sign():
+    x, _, _ = example()
+    k = 3
+
+    def loss(flat, gamma):
+        rows = flat.view(k, 6)
+        return mutual_information_loss((x - x.mean(0)) @ rows.T) + gamma * rows.square().sum()
+
+    zero, critical = torch.zeros(k * 6, dtype=torch.float64), critical_gamma(x, k)
+    for factor, sign in ((1.001, 1), (0.999, -1)):
+        hessian = torch.autograd.functional.hessian(lambda flat, g=factor * critical: loss(flat, g), zero)
+        assert np.sign(torch.linalg.eigvalsh(hessian)[0].item()) == sign
+
+
+def test_constant_data_have_a_critical_gamma_of_zero():
+    assert critical_gamma(torch.ones(5, 3), 2) == 0.0

@@ -165,7 +165,7 @@ def test_settings_out_of_range_are_refused(arguments, message):
         (torch.tensor([[1.2, -0.2]]), "smallest entry is -0.2"),
         (torch.tensor([[0.9, 0.9]]), "a row sum is off by 0.8"),
         (torch.tensor([[math.nan, 0.5]]), "rows of probabilities"),
-        (torch.tensor([[1.0]]), "k >= 2"),
+        (torch.zeros(3, 0), "k >= 1"),
     ],
 )
 def test_rows_that_are_no_probabilities_are_refused(probs, message):

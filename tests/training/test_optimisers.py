@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from paperlib.data import gaussian_blobs
-from paperlib.estimators.starts import kmeans_start
+from paperlib.estimators.starts import kmeans_start, tune_temperature
 from paperlib.models import LinearSoftmax
 from paperlib.training import MutualInformation, minimize_full_batch, minimize_mini_batch
 
@@ -53,7 +53,9 @@ def test_full_batch_works_in_float32(x):
 
 def test_mini_batches_come_close_to_the_full_batch(x):
     weight, bias = kmeans_start(x.numpy(), 3, prior=None, seed=0)
-    full, mini = LinearSoftmax(weight, bias), LinearSoftmax(weight, bias)
+    full, mini = (LinearSoftmax(weight, bias, mean=x.mean(0), scale=float(x.std())) for _ in range(2))
+    for model in (full, mini):
+        tune_temperature(model, x, gamma=1e-2, fairness_weight=1.0, prior=None)
     best = minimize_full_batch(full, MutualInformation(), x, gamma=1e-2).value
     generator = torch.Generator().manual_seed(0)
     minimize_mini_batch(mini, MutualInformation(), x, gamma=1e-2, batch_size=80, max_iter=60, generator=generator)

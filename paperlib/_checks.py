@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ def check_weight(value: float, name: str) -> float:
     Raises:
         ValueError: otherwise.
     """
-    if not 0 <= value < float("inf"):
+    if not isinstance(value, Real) or not 0 <= value < float("inf"):
         raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
     return float(value)
 
@@ -46,7 +47,10 @@ def check_prior(prior: Any, like: Tensor) -> Tensor:
     k = like.shape[-1]
     if prior is None:
         return torch.full((k,), 1.0 / k, dtype=like.dtype, device=like.device)
-    given = torch.as_tensor(prior, dtype=torch.float64)
+    try:
+        given = torch.as_tensor(prior, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"prior must be None or {k} numbers, got {prior!r}") from error
     if given.shape != (k,):
         raise ValueError(f"prior must have one entry for each of the {k} clusters, got shape {list(given.shape)}")
     if not bool(torch.all(given > 0)):

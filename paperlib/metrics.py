@@ -82,11 +82,11 @@ def best_assignment(y_true: Any, y_pred: Any) -> dict[int, int]:
 
 
 def _vector(labels: Any, name: str) -> NDArray[np.integer[Any]]:
-    values = np.asarray(labels.cpu() if hasattr(labels, "cpu") else labels)
+    values = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"{name} must be a vector with at least one label, got shape {values.shape}")
     if values.dtype.kind not in "iub":
-        whole = values.dtype.kind == "f" and bool(np.all(values == np.round(values)))
+        whole = values.dtype.kind == "f" and bool(np.all((values == np.round(values)) & (abs(values) < 2**53)))
         if not whole:
             raise ValueError(
                 f"{name} must hold whole numbers, got {values.dtype}; use np.unique(.., return_inverse=True)"

@@ -1,6 +1,7 @@
 """House style for figures, one function a kind of figure; for notebooks, pages and reports.
 
-Colours are those of Okabe and Ito, which colour-blind readers can tell apart; groups differ in their marker too.
+The first seven colours are those of Okabe and Ito, which colour-blind readers can tell apart; groups differ in their
+marker too, up to a hundred of them.
 Figures are drawn on white, also in a dark page, where they stand on a white card.
 """
 
@@ -56,7 +57,7 @@ def scatter(x: ArrayLike, labels: ArrayLike, *, ax: Axes | None = None, names: S
     x, labels = np.asarray(x), np.asarray(labels)
     for index, label in enumerate(np.unique(labels)):
         chosen = labels == label
-        colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
+        colour, marker = PALETTE[index % len(PALETTE)], MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
         name = None if names is None else names[index]
         across, up = x[chosen].T
         ax.scatter(across, up, s=28, color=colour, marker=marker, linewidths=0.4, edgecolors="white", label=name)
@@ -106,9 +107,17 @@ def confusion(
         class_names: a name a class.
         ax: axes to draw in; the current ones when None.
         title: title of the axes.
+
+    Raises:
+        ValueError: if a class has no name.
     """
     ax = ax or plt.gca()
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_true.min() < 0 or y_true.max() >= len(class_names):
+        raise ValueError(
+            f"y_true has labels from {y_true.min()} to {y_true.max()}, but there are {len(class_names)} class names; "
+            "count classes from zero and name each of them"
+        )
     matching = best_assignment(y_true, y_pred)
     clusters = sorted(np.unique(y_pred).tolist(), key=lambda cluster: matching.get(cluster, len(class_names) + cluster))
     counts = np.array([[np.sum((y_true == c) & (y_pred == g)) for g in clusters] for c in range(len(class_names))])

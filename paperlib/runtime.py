@@ -38,6 +38,8 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is not a torch device; use None, 'cpu', 'cuda' or 'cuda:0'") from error
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} is not supported; use None, 'cpu', 'cuda' or 'cuda:0'")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         seen = f"{torch.cuda.device_count() or 'no'} CUDA device(s), counted from 0,"
         raise ValueError(f"device={device!r} was asked for, but torch sees {seen} here; use None or 'cpu'")

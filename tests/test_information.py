@@ -121,6 +121,23 @@ def test_gradients_stay_finite_at_zero_probability(name, dtype):
     assert bool(gradient.isfinite().all())
 
 
+def test_divergences_of_close_distributions_keep_their_digits():
+    q = random_probs(seed=3)
+    p = q * (1 + 1e-9 * torch.tensor([1.0, -1, 1, -1, 1], dtype=torch.float64))
+    second_order = ((p - q) ** 2 / (2 * q)).sum(1)
+    torch.testing.assert_close(info.kl_divergence(p, q), second_order + 0 * q.sum(1), rtol=1e-5, atol=0)
+    assert bool((info.kl_divergence(random_probs(dtype=torch.float32), random_probs(dtype=torch.float32)) >= 0).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_large_order_tends_to_the_min_entropy(dtype):
+    probs = random_probs(dtype=dtype)
+    for order in (1e6, 1e39, 1e300):
+        torch.testing.assert_close(
+            info.renyi_entropy(probs, order), info.renyi_entropy(probs, math.inf), rtol=1e-4, atol=0
+        )
+
+
 def test_an_impossible_cluster_changes_nothing():
     logits = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     padded = torch.cat([logits, torch.full((6, 1), -math.inf, dtype=torch.float64)], dim=1)

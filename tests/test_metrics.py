@@ -76,6 +76,8 @@ def test_clusters_used_counts_those_with_samples():
         ([0, 1], [0.5, 1.0], "must hold whole numbers"),
         ([0, 1], ["a", "b"], "must hold whole numbers"),
         ([0, 1], [np.nan, 1.0], "must hold whole numbers"),
+        ([0, 1], [np.inf, 1.0], "must hold whole numbers"),
+        ([0, 1], [1e300, 1.0], "must hold whole numbers"),
     ],
 )
 def test_labels_that_are_none_are_refused(y_true, y_pred, message):

@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import os
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +55,7 @@ def read_features(path: str | os.PathLike[str], *, split: str = "train") -> Data
     check_split(split)
     try:
         return _parse(Path(path).read_bytes(), split)
-    except (zipfile.BadZipFile, KeyError, TypeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, KeyError, TypeError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a whole file of `paperlib features` ({error}); make it anew") from error
 
 

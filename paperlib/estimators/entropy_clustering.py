@@ -67,11 +67,12 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         Expected proportions of the clusters, positive, summing to one; uniform when None. Cluster c is meant to have
         proportion ``prior[c]``.
     init : {"k-means", "random"}, default="k-means"
-        Where the starts come from: K-means centres, or random directions; either at the temperature of lowest loss.
+        Where the starts come from: K-means centres, or random directions; either at the temperature at which the
+        mutual information loss plus penalty is lowest.
     n_init : int, default=5
         Number of starts; the lowest ``loss_`` wins.
     max_iter : int, default=500
-        Limit on L-BFGS iterations; with ``batch_size``, the number of epochs.
+        Limit on L-BFGS iterations; with ``batch_size``, the number of epochs, where 50 is often enough.
     batch_size : int, default=None
         None for full-batch L-BFGS; a number for Adam on batches of that many samples (well above ``n_clusters``).
     device : str or torch.device, default=None
@@ -156,19 +157,24 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 f"n_samples={n_samples} is fewer than n_clusters={self.n_clusters}; give more samples or fewer clusters"
             )
         device = resolve_device(self.device)
-        x = torch.from_numpy(data if data.flags.writeable else data.copy())
+        shareable = data.flags.writeable and min(data.strides) >= 0  # what torch can look at without a copy
+        x = torch.from_numpy(data if shareable else data.copy())
         if self.batch_size is None:
             x = x.to(device)
         prior = None if self.prior is None else check_prior(self.prior, x.new_empty(self.n_clusters)).to(device)
+        variance = float(x.var(0, correction=0).sum())
+        if not np.isfinite(variance):
+            raise ValueError(f"the variance of X overflows {data.dtype}; divide X by its largest absolute value")
         self.critical_gamma_ = critical_gamma(x, self.n_clusters)
         self.gamma_ = AUTO_GAMMA * self.critical_gamma_ if self.gamma == "auto" else float(self.gamma)
-        scale = float(x.var(0, correction=0).sum()) ** 0.5 or 1.0
 
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=self.n_init)
-        fits = [self._fit_once(x, data, device, prior, scale, int(seed)) for seed in seeds]
+        fits = [self._fit_once(x, data, device, prior, variance**0.5 or 1.0, int(seed)) for seed in seeds]
         self.start_losses_ = np.array([result.value for _, result in fits])
-        model, result = min(fits, key=lambda fit: fit[1].value)
+        if not np.isfinite(self.start_losses_).any():
+            raise ValueError(f"no start reached a finite loss (fairness_weight={self.fairness_weight!r}); rescale X")
+        model, result = fits[int(np.nanargmin(self.start_losses_))]
 
         self.coef_ = model.coef.detach().cpu().numpy()
         self.intercept_ = model.intercept.detach().cpu().numpy()
@@ -197,16 +203,30 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         logits = torch.from_numpy(X @ self.coef_.T + self.intercept_)
         prior = None if self.prior is None else check_prior(self.prior, logits)
-        return -float(self._objective(prior)(logits))
+        return -self._judge(logits, prior)
 
     def _probabilities(self, X: NDArray[Any]) -> NDArray[np.floating[Any]]:
         return softmax(X @ self.coef_.T + self.intercept_, axis=1)
 
-    def _objective(self, prior: Tensor | None) -> Objective:
+    def _objective(self, prior: Tensor | None, *, max_iterations: int = 300, warm_start: bool = False) -> Objective:
         if self.method == "mutual_information":
             return MutualInformation(self.fairness_weight, prior)
-        solver = ExpectationMaximization(self.fairness_weight, max_iterations=300, tolerance=1e-6)
-        return SelfLabeling(solver, prior, warm_start=self.batch_size is None)
+        solver = ExpectationMaximization(self.fairness_weight, max_iterations=max_iterations, tolerance=1e-6)
+        return SelfLabeling(solver, prior, warm_start=warm_start)
+
+    @torch.no_grad()
+    def _judge(self, logits: Tensor, prior: Tensor | None) -> float:
+        """The objective of all ``logits``, with pseudo-labels solved for afresh and for longer than in a search."""
+        objective = self._objective(prior, max_iterations=5000)
+        value = float(objective(logits))
+        if isinstance(objective, SelfLabeling) and objective.unsolved:
+            warnings.warn(
+                f"EM did not solve for the pseudo-labels at fairness_weight={self.fairness_weight:g}, so the loss is "
+                "an upper bound; lower fairness_weight (1 to 10 is usual)",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return value
 
     def _fit_once(
         self, x: Tensor, X: NDArray[Any], device: torch.device, prior: Tensor | None, scale: float, seed: int
@@ -216,12 +236,12 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         mean = x.mean(0)
         model = LinearSoftmax(weight.to(x), bias.to(x), mean=mean, scale=scale).to(device)
         tune_temperature(model, x, gamma=self.gamma_, fairness_weight=self.fairness_weight, prior=prior)
-        objective = self._objective(prior)
+        objective = self._objective(prior, warm_start=self.batch_size is None)
         if self.batch_size is None:
             result = minimize_full_batch(model, objective, x, gamma=self.gamma_, max_iter=self.max_iter)
         else:
             generator = torch.Generator().manual_seed(seed)
-            epochs = minimize_mini_batch(
+            result = minimize_mini_batch(
                 model,
                 objective,
                 x,
@@ -230,11 +250,10 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 max_iter=self.max_iter,
                 generator=generator,
             )
-            with torch.no_grad():  # starts are compared by the objective on all samples, not by the last epoch's mean
-                logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
-                value = float(objective(logits) + self.gamma_ * model.penalty())
-            result = epochs._replace(value=value)
-        return model, result
+        with torch.no_grad():
+            logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
+            value = self._judge(logits, prior) + self.gamma_ * float(model.penalty())
+        return model, result._replace(value=value)
 
     def _check_parameters(self) -> None:
         for name, least in (("n_clusters", 1), ("n_init", 1), ("max_iter", 1), ("batch_size", 2)):
@@ -257,7 +276,10 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
 
     def _warn(self, result: TrainingResult, informs: float) -> None:
         used = len(np.unique(self.labels_))
-        if informs < 1e-3 and self.n_clusters > 1:
+        prior = np.full(self.n_clusters, 1 / self.n_clusters) if self.prior is None else np.asarray(self.prior)
+        if self.critical_gamma_ == 0:
+            warnings.warn("X does not vary, or too little for its dtype; rescale it", ConvergenceWarning, stacklevel=3)
+        elif informs < 1e-3 * entr(prior).sum():
             warnings.warn(
                 f"the model ignores the data: it knows {informs:.2g} nats of them; lower gamma (now {self.gamma_:.3g}; "
                 f"critical_gamma_ is {self.critical_gamma_:.3g}), or raise fairness_weight (now "
@@ -275,7 +297,8 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
             )
         if not result.converged:
             warnings.warn(
-                f"stopped at max_iter={self.max_iter} before the loss settled; raise max_iter",
+                f"the search stopped before the loss settled, after {result.n_iterations} iterations; raise max_iter "
+                f"(now {self.max_iter}), or use float64",
                 ConvergenceWarning,
                 stacklevel=3,
             )

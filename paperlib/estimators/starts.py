@@ -37,7 +37,7 @@ def random_start(x: NDArray[Any], n_clusters: int, *, prior: Tensor | None, seed
     """Weight ``[k, d]`` and bias ``[k]`` of random directions through the mean of the data; ``prior`` plays no part."""
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(n_clusters, x.shape[1], generator=generator, dtype=torch.float64)
-    weight /= max(float(x.std(0).max()), np.finfo(x.dtype).tiny)
+    weight /= float(x.std(0).max()) or 1.0
     return _about(x.mean(0), weight, torch.zeros(n_clusters, dtype=torch.float64))
 
 

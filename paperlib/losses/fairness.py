@@ -27,8 +27,11 @@ def fairness_loss(marginal: Tensor, prior: Tensor | None = None, *, direction: F
         direction: which of the two divergences.
 
     Raises:
+        TypeError: if ``marginal`` is not a floating-point tensor.
         ValueError: if ``prior`` does not fit or ``direction`` is neither of the two.
     """
+    if not isinstance(marginal, Tensor) or not marginal.is_floating_point():
+        raise TypeError(f"marginal must be a floating-point tensor, got {marginal!r}; use torch.as_tensor(..).float()")
     prior = check_prior(prior, marginal)
     if direction == "forward":
         return kl_divergence(prior.expand_as(marginal), marginal)

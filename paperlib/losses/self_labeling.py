@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -45,7 +46,9 @@ def self_labeling_loss(logits: Tensor, targets: Tensor, *, divergence: Divergenc
     elif divergence == "cross_entropy":
         per_sample = -(targets * log_probs.masked_fill(targets == 0, 0.0)).sum(-1)
     elif divergence == "collision_cross_entropy":
-        per_sample = -torch.logsumexp(log_probs + targets.log(), dim=-1)
+        present = targets != 0
+        log_targets = torch.where(present, torch.where(present, targets, 1.0).log(), -math.inf)
+        per_sample = -torch.logsumexp(log_probs + log_targets, dim=-1)
     else:
         allowed = ", ".join(map(repr, get_args(Divergence)))
         raise ValueError(f"divergence must be one of {allowed}, got {divergence!r}")

@@ -24,11 +24,12 @@ class LinearSoftmax(nn.Module):
     """
 
     mean: Tensor
+    scale: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor, *, mean: Tensor | None = None, scale: float = 1.0) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros_like(weight[0]) if mean is None else mean)
-        self.scale = float(scale)
+        self.register_buffer("mean", torch.zeros_like(weight[0]) if mean is None else mean.detach().clone())
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=weight.dtype, device=weight.device))
         self.weight = nn.Parameter((weight * self.scale).detach().clone())
         self.bias = nn.Parameter((bias + weight @ self.mean).detach().clone())
 

@@ -9,15 +9,17 @@ The problem (Zhang and Boykov, arXiv 2301.11405), convex in the targets:
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from paperlib._checks import check_matrix, check_prior, check_weight
-from paperlib.information import cross_entropy
+from paperlib.information import cross_entropy, kl_divergence
 from paperlib.pseudo_labels.result import PseudoLabels
 
 
@@ -29,8 +31,8 @@ class ExpectationMaximization:
     the limit from a positive start is its optimum. The stop is a certificate: ``gap`` bounds how far the value can
     be from the optimum.
 
-    Cost: O(n k) an iteration, no array beyond two of ``[n, k]``; the gap costs about ten iterations and is
-    computed at iterations 1, 2, 4, 8, ...
+    Cost: O(n k) an iteration, with three arrays of ``[n, k]`` in memory and some more while the gap is computed, at
+    iterations 1, 2, 4, 8, ..., which costs about as much as ten iterations.
 
     When it fails: the rate is linear and degrades with the fairness weight. From the predictions themselves a handful
     of iterations suffice for a weight near one; hundreds to thousands are needed for weights of ten and more.
@@ -41,7 +43,7 @@ class ExpectationMaximization:
     Attributes:
         fairness_weight: :math:`\lambda`, at least zero; zero returns the predictions.
         max_iterations: limit on the updates.
-        tolerance: stop when ``gap <= tolerance * max(1, fairness_weight)``, in nats.
+        tolerance: stop when ``gap <= tolerance``, in nats.
 
     Source: arXiv 2301.11405, the pseudo-label optimisation by EM.
     """
@@ -53,18 +55,21 @@ class ExpectationMaximization:
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
         check_weight(self.fairness_weight, "fairness_weight")
-        if self.max_iterations < 1:
-            raise ValueError(f"max_iterations must be at least 1, got {self.max_iterations!r}")
-        if not self.tolerance > 0:
-            raise ValueError(f"tolerance must be positive, got {self.tolerance!r}")
+        if not isinstance(self.max_iterations, Integral) or self.max_iterations < 1:
+            raise ValueError(f"max_iterations must be a whole number of at least 1, got {self.max_iterations!r}")
+        if not 0 < self.tolerance < math.inf:
+            raise ValueError(f"tolerance must be positive and finite, got {self.tolerance!r}")
 
-    def solve(self, probs: Tensor, *, prior: Tensor | None = None, start: Tensor | None = None) -> PseudoLabels:
+    def solve(
+        self, probs: Tensor, *, prior: Tensor | None = None, start: Tensor | None = None, warn: bool = True
+    ) -> PseudoLabels:
         """Pseudo-labels for predictions ``probs``.
 
         Args:
             probs: predictions, shape ``[n, k]``, rows of probabilities; no gradient flows through the solver.
             prior: target proportions, shape ``[k]``, positive, summing to one; uniform when None.
             start: first targets, shape ``[n, k]``; the predictions when None. Pass the last targets to warm-start.
+            warn: whether to warn when it stops early; ``converged`` says so in any case.
 
         Raises:
             TypeError: if ``probs`` or ``start`` is not a floating-point tensor.
@@ -86,18 +91,17 @@ class ExpectationMaximization:
 
         pull = weight * prior
         iteration, next_check, gap = 0, 1, float("inf")
-        limit = self.tolerance * max(1.0, weight)
-        while iteration < self.max_iterations and not gap <= limit:
+        while iteration < self.max_iterations and not gap <= self.tolerance:
             targets = torch.addcmul(probs, targets, pull / targets.mean(0))
             targets /= targets.sum(1, keepdim=True)
             iteration += 1
             if iteration == next_check or iteration == self.max_iterations:
                 next_check *= 2
                 gap = duality_gap(probs, targets, weight, prior)
-        converged = gap <= limit
-        if not converged:
+        converged = gap <= self.tolerance
+        if warn and not converged:
             warnings.warn(
-                f"EM stopped after {iteration} iterations with a gap of {gap:.3g} nats, above {limit:.3g}; raise "
+                f"EM stopped after {iteration} iterations with a gap of {gap:.3g} nats, above {self.tolerance:.3g}; raise "
                 f"max_iterations or tolerance, or lower fairness_weight (now {weight:g})",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -162,6 +166,4 @@ def duality_gap(probs: Tensor, targets: Tensor, fairness_weight: float, prior: T
         excess = excess + step
         if bool((step <= accuracy * excess).all()):
             break
-    ratio = targets * (below_steepest + excess) / probs
-    logarithm = torch.where(ratio > 0.5, torch.log1p(ratio - 1), ratio.log())  # each where it is the accurate one
-    return float((probs * (ratio - 1 - logarithm)).sum(1).mean())
+    return float(kl_divergence(probs, targets * (below_steepest + excess)).mean())

@@ -48,7 +48,7 @@ def minimize_full_batch(
         value = objective(model(x))
         if gamma:
             value = value + gamma * model.penalty()  # type: ignore[operator]
-        gradient = parameters_to_vector(torch.autograd.grad(value, parameters))
+        gradient = parameters_to_vector(torch.autograd.grad(value, parameters, materialize_grads=True))
         number = value.item()
         return (number if math.isfinite(number) else math.inf), gradient.double().cpu().numpy()
 
@@ -56,4 +56,5 @@ def minimize_full_batch(
     options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "maxcor": 10, "ftol": tol, "gtol": 1e-9}
     found = minimize(evaluate, start, jac=True, method="L-BFGS-B", options=options)
     vector_to_parameters(torch.from_numpy(found.x).to(like), parameters)
-    return TrainingResult(float(found.fun), int(found.nit), int(found.nfev), int(found.status) != 1)
+    settled = found.status == 0 and math.isfinite(found.fun)
+    return TrainingResult(float(found.fun), int(found.nit), int(found.nfev), bool(settled))

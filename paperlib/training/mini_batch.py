@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -40,7 +42,8 @@ def minimize_mini_batch(
         generator: CPU generator that orders the samples.
 
     Returns:
-        The result; its ``value`` is the mean over the batches of the last epoch.
+        The result. Its ``value`` is the mean over the batches of the last epoch, each before its step; it is taken to
+        have converged when that is finite, since the schedule always ends.
     """
     device = next(model.parameters()).device
     n = len(x)
@@ -61,4 +64,5 @@ def minimize_mini_batch(
             optimizer.step()
             schedule.step()
             total += value.detach()
-    return TrainingResult(float(total) / n_batches, max_iter, max_iter * n_batches, True)
+    mean = float(total) / n_batches
+    return TrainingResult(mean, max_iter, max_iter * n_batches, math.isfinite(mean))

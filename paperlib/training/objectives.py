@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
@@ -43,21 +41,21 @@ class SelfLabeling:
     Attributes:
         solver: the pseudo-label solver; its fairness weight is the :math:`\lambda` above.
         prior: :math:`u`, shape ``[k]``; uniform when None.
-        warm_start: start a solve at the last targets. For full batches only.
+        warm_start: start a solve at the last targets; only for calls on the same samples, as in a full batch.
         unsolved: number of calls in which the solver stopped before its criterion was met.
     """
 
     solver: ExpectationMaximization
     prior: Tensor | None = None
-    warm_start: bool = True
+    warm_start: bool = False
     unsolved: int = 0
     _targets: Tensor | None = field(default=None, repr=False)
 
     def __call__(self, logits: Tensor) -> Tensor:
         """The loss of ``logits``, shape ``[n, k]``, in nats."""
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # counted here; a search may pass through hard spots
-            found = self.solver.solve(torch.softmax(logits, dim=-1), prior=self.prior, start=self._targets)
+        with torch.no_grad():  # early stops are counted, not warned of: a search may pass through hard spots
+            probs = torch.softmax(logits, dim=-1)
+            found = self.solver.solve(probs, prior=self.prior, start=self._targets, warn=False)
         self.unsolved += not found.converged
         if self.warm_start:
             self._targets = found.targets

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from paperlib.data import gaussian_blobs, load, two_strips
@@ -139,7 +140,7 @@ def test_decisiveness_without_fairness_may_collapse_and_is_warned_of():
 
 
 def test_stopping_at_max_iter_is_warned_of():
-    with pytest.warns(ConvergenceWarning, match="stopped at max_iter=2"):
+    with pytest.warns(ConvergenceWarning, match=r"after 2 iterations; raise max_iter \(now 2\)"):
         EntropyClustering(3, max_iter=2, n_init=1, random_state=0).fit(X)
 
 
@@ -175,18 +176,56 @@ def test_one_cluster_is_trivial():
     assert set(model.labels_) == {0}
 
 
-def test_constant_data_are_survived():
-    with pytest.warns(ConvergenceWarning):
-        model = EntropyClustering(2, init="random", n_init=1, random_state=0).fit(np.ones((10, 3)))
+@pytest.mark.parametrize("value", [1.0, 1e3, 0.1])
+def test_constant_data_are_survived_and_warned_of(value):
+    with pytest.warns(ConvergenceWarning, match="X does not vary"):
+        model = EntropyClustering(2, init="random", n_init=2, random_state=0).fit(np.full((10, 3), value))
     assert math.isfinite(model.loss_)
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.marginal_).all()
 
 
-def test_digits_beat_k_means_from_the_same_starts():
+@pytest.mark.parametrize("view", [np.s_[::-1], np.s_[:, ::-1], np.s_[::2]])
+def test_any_view_of_an_array_is_taken(view):
+    labels = EntropyClustering(3, n_init=1, random_state=0).fit_predict(X[view])
+    assert np.array_equal(labels, EntropyClustering(3, n_init=1, random_state=0).fit_predict(X[view].copy()))
+
+
+def test_data_whose_variance_overflows_are_refused():
+    with pytest.raises(ValueError, match="the variance of X overflows float32; divide X by its largest"):
+        EntropyClustering(3).fit((X * 1e30).astype(np.float32))
+
+
+def test_mini_batch_losses_are_those_of_all_samples():
+    model = EntropyClustering(3, batch_size=70, max_iter=20, n_init=1, random_state=0).fit(X)
+    logits = torch.from_numpy(X @ model.coef_.T + model.intercept_)
+    expected = mutual_information_loss(logits).item() + model.gamma_ * (model.coef_**2).sum()
+    assert model.loss_ == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_score_knows_the_prior():
+    model = EntropyClustering(3, prior=[0.5, 0.3, 0.2], n_init=1, random_state=0).fit(X)
+    logits = torch.from_numpy(X @ model.coef_.T + model.intercept_)
+    expected = mutual_information_loss(logits, prior=torch.tensor([0.5, 0.3, 0.2])).item()
+    assert model.score(X) == pytest.approx(-expected, abs=1e-6)
+
+
+def test_pseudo_labels_that_could_not_be_solved_for_are_warned_of():
+    x = np.asarray(load("digits").x)[:400]
+    settings = {"method": "self_labeling", "init": "random", "n_init": 1, "max_iter": 10, "random_state": 0}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        EntropyClustering(10, fairness_weight=100.0, **settings).fit(x)
+    assert any("EM did not solve for the pseudo-labels at fairness_weight=100" in str(w.message) for w in caught)
+
+
+def test_digits_beat_k_means():
     digits = load("digits")
     x = np.asarray(digits.x, dtype=np.float64)
     x /= x.max()
     model = EntropyClustering(10, gamma=1e-3, n_init=5, random_state=0).fit(x)
-    assert clustering_accuracy(digits.y, model.labels_) > 0.8
+    kmeans = KMeans(10, n_init=5, random_state=0).fit(x)
+    assert clustering_accuracy(digits.y, model.labels_) > clustering_accuracy(digits.y, kmeans.labels_) + 0.02
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_gradient_equals_finite_differences(direction):
     assert torch.autograd.gradcheck(lambda given: fairness_loss(given, PRIOR, direction=direction), marginal)
 
 
+@pytest.mark.parametrize("marginal", [[0.5, 0.5], torch.tensor([1, 0])])
+def test_a_marginal_that_is_no_tensor_of_floats_is_refused(marginal):
+    with pytest.raises(TypeError, match="marginal must be a floating-point tensor"):
+        fairness_loss(marginal)
+
+
 def test_an_unknown_direction_is_refused():
     with pytest.raises(ValueError, match="direction must be 'forward' or 'reverse', got 'sideways'"):
         fairness_loss(MARGINAL, direction="sideways")

@@ -85,6 +85,12 @@ def test_float32_agrees_with_float64():
     torch.testing.assert_close(single.double(), mutual_information_loss(logits_of()), rtol=0, atol=1e-6)
 
 
+def test_a_great_fairness_weight_does_not_amplify_rounding_in_float32():
+    logits = 5 * torch.eye(4, dtype=torch.float64).repeat(250, 1)
+    double, single = (mutual_information_loss(given, fairness_weight=1e4) for given in (logits, logits.float()))
+    assert single.item() == pytest.approx(double.item(), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -94,6 +100,8 @@ def test_float32_agrees_with_float64():
         ({"logits": torch.zeros(0, 3)}, ValueError, r"got \[0, 3\]"),
         ({"fairness_weight": -1.0}, ValueError, "fairness_weight must be a finite number >= 0, got -1.0"),
         ({"fairness_weight": math.nan}, ValueError, "got nan"),
+        ({"fairness_weight": None}, ValueError, "got None"),
+        ({"prior": "uniform"}, ValueError, "prior must be None or 3 numbers, got 'uniform'"),
         ({"prior": torch.tensor([0.5, 0.5])}, ValueError, "one entry for each of the 3 clusters"),
         ({"prior": torch.tensor([0.5, 0.5, 0.0])}, ValueError, "positive in every entry"),
         ({"prior": torch.tensor([0.5, 0.5, 0.5])}, ValueError, "must sum to one, got 1.5"),

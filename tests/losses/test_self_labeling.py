@@ -94,6 +94,13 @@ def test_confident_agreement_costs_nothing_even_where_probabilities_underflow(di
     assert bool(logits.grad.isfinite().all())
 
 
+@pytest.mark.parametrize("divergence", DIVERGENCES[1:])
+def test_gradients_of_targets_stay_finite_where_a_target_is_zero(divergence):
+    targets = torch.tensor([[1.0, 0.0], [0.3, 0.7]], requires_grad=True)
+    self_labeling_loss(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), targets, divergence=divergence).backward()
+    assert bool(targets.grad.isfinite().all())
+
+
 def test_confident_disagreement_costs_infinity_in_the_reverse_direction():
     assert self_labeling_loss(torch.tensor([[0.0, 5.0]]), torch.tensor([[1.0, 0.0]])).item() == math.inf
 

@@ -40,6 +40,14 @@ def test_for_opposite_rows_the_penalty_is_half_of_the_theorys():
     torch.testing.assert_close(LinearSoftmax(rows, bias[:2]).penalty(), 0.5 * difference.square().sum())
 
 
+def test_a_saved_state_gives_the_same_logits_in_a_model_of_other_units():
+    x, weight, bias = example()
+    saved = LinearSoftmax(weight, bias, mean=x.mean(0), scale=7.0)
+    other = LinearSoftmax(torch.zeros_like(weight), torch.zeros_like(bias))
+    other.load_state_dict(saved.state_dict())
+    torch.testing.assert_close(other(x), saved(x))
+
+
 def test_rescaling_multiplies_the_logits():
     x, weight, bias = example()
     model = LinearSoftmax(weight, bias, mean=x.mean(0), scale=3.0)

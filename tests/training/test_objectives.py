@@ -25,7 +25,7 @@ def test_self_labeling_is_the_least_over_all_pseudo_labels():
 
 
 def test_the_gradient_of_self_labeling_is_that_of_the_eliminated_problem():
-    objective = SelfLabeling(ExpectationMaximization(1.5, tolerance=1e-14, max_iterations=100_000), warm_start=False)
+    objective = SelfLabeling(ExpectationMaximization(1.5, tolerance=1e-14, max_iterations=100_000))
     logits = LOGITS[:6].clone().requires_grad_()
     assert torch.autograd.gradcheck(objective, logits, eps=1e-5, atol=1e-5)
 
@@ -42,7 +42,7 @@ def test_the_trap_of_one_cluster_has_its_known_loss(weight):
 
 
 def test_solves_that_stopped_early_are_counted_and_do_not_warn():
-    objective = SelfLabeling(ExpectationMaximization(100.0, max_iterations=1, tolerance=1e-15), warm_start=False)
+    objective = SelfLabeling(ExpectationMaximization(100.0, max_iterations=1, tolerance=1e-15))
     objective(LOGITS)
     objective(LOGITS)
     assert objective.unsolved == 2

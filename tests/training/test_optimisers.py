@@ -1,5 +1,8 @@
 """Full-batch and mini-batch minimisation."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -60,6 +63,48 @@ def test_mini_batches_come_close_to_the_full_batch(x):
     generator = torch.Generator().manual_seed(0)
     minimize_mini_batch(mini, MutualInformation(), x, gamma=1e-2, batch_size=80, max_iter=300, generator=generator)
     assert total(mini, x, 1e-2) == pytest.approx(best, abs=0.02)
+
+
+def test_the_value_of_mini_batches_is_the_mean_over_the_last_epoch(x):
+    model = start(x)
+    result = minimize_mini_batch(
+        model, lambda logits: MutualInformation()(logits), x, gamma=1e-2, batch_size=240, max_iter=2, learning_rate=0.0
+    )
+    assert result.value == pytest.approx(total(model, x, 1e-2))
+    order = torch.randperm(240, generator=torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    halves = minimize_mini_batch(
+        model, MutualInformation(), x, batch_size=120, max_iter=1, learning_rate=0.0, generator=generator
+    )
+    assert halves.value == pytest.approx(np.mean([total(model, x[half], 0.0) for half in order.split(120)]))
+
+
+def test_the_last_steps_of_mini_batches_are_small(x):
+    def moved(max_iter, seed):
+        model, before = start(x), start(x)
+        generator = torch.Generator().manual_seed(seed)
+        minimize_mini_batch(model, MutualInformation(), x, batch_size=240, max_iter=max_iter, generator=generator)
+        return (model.weight - before.weight).abs().max().item()
+
+    # Adam's first step has the size of the learning rate; along a half cosine of two steps the second has half of it
+    assert moved(1, 0) == pytest.approx(0.05, rel=1e-3)
+    assert moved(2, 0) <= 0.0751
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_never_called_converged(x, bad):
+    def broken(logits):
+        return logits.sum() * bad
+
+    assert not minimize_full_batch(start(x), broken, x).converged
+    assert not minimize_mini_batch(start(x), broken, x, batch_size=100, max_iter=1).converged
+
+
+def test_a_parameter_that_plays_no_part_stays_as_it_is(x):
+    model = start(x)
+    model.unused = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    minimize_full_batch(model, MutualInformation(), x, max_iter=3)
+    assert torch.equal(model.unused.detach(), torch.ones(2, dtype=torch.float64))
 
 
 def test_the_same_generator_gives_the_same_weights_and_another_other_weights(x):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -87,6 +88,13 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str,
         context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
 
 
+def say_badges(app: Sphinx, doctree: nodes.document) -> None:
+    """Put a badge's words in place of its picture, which would be fetched from another site."""
+    for image in list(doctree.findall(nodes.image)):
+        if "/assets/colab-badge" in image["uri"]:
+            image.replace_self(nodes.Text(image["alt"]))
+
+
 def mend_citations(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
     """Give the entries of a citation list the role that a list asks of its children; docutils gives another."""
     if "body" in context:
@@ -116,6 +124,7 @@ def open_front_door(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", configure, priority=100)
+    app.connect("doctree-read", say_badges)
     app.connect("html-page-context", drop_thebe, priority=950)
     app.connect("html-page-context", mend_citations)
     app.connect("build-finished", open_front_door, priority=100)

@@ -101,8 +101,8 @@ class ExpectationMaximization:
         converged = gap <= self.tolerance
         if warn and not converged:
             warnings.warn(
-                f"EM stopped after {iteration} iterations with a gap of {gap:.3g} nats, above {self.tolerance:.3g}; raise "
-                f"max_iterations or tolerance, or lower fairness_weight (now {weight:g})",
+                f"EM stopped after {iteration} iterations with a gap of {gap:.3g} nats, above {self.tolerance:.3g}; "
+                f"raise max_iterations or tolerance, or lower fairness_weight (now {weight:g})",
                 ConvergenceWarning,
                 stacklevel=2,
             )

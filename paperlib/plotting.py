@@ -125,13 +125,13 @@ def confusion(
     sns.heatmap(
         100 * share,
         ax=ax,
-        annot=True,
-        fmt=".0f",
+        annot=np.where(share >= 0.005, np.char.mod("%.0f", 100 * share), ""),
+        fmt="",
         cmap=ListedColormap(sns.light_palette(PALETTE[0], n_colors=64)),
         vmin=0,
         vmax=100,
         cbar=False,
-        annot_kws={"size": 8},
+        annot_kws={"size": 9},
         xticklabels=[str(cluster) for cluster in clusters],
         yticklabels=list(class_names),
     )

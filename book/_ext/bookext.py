@@ -15,6 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+SHARED_IDS = ("proof-content", "exercise-content", "solution-content")  # of each proof, exercise and solution
 CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"
 PACKAGES = ("paperlib", "torch", "numpy", "scipy", "scikit-learn", "matplotlib", "jupyter-book", "Sphinx", "myst-nb")
 
@@ -88,11 +89,13 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str,
         context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
 
 
-def say_badges(app: Sphinx, doctree: nodes.document) -> None:
-    """Put a badge's words in place of its picture, which would be fetched from another site."""
+def mend_doctree(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Say a badge in words, since its picture lies on another site, and drop ids that proofs and exercises share."""
     for image in list(doctree.findall(nodes.image)):
         if "/assets/colab-badge" in image["uri"]:
             image.replace_self(nodes.Text(image["alt"]))
+    for section in doctree.findall(nodes.section):
+        section["ids"] = [name for name in section["ids"] if name not in SHARED_IDS]
 
 
 def mend_citations(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
@@ -124,7 +127,7 @@ def open_front_door(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", configure, priority=100)
-    app.connect("doctree-read", say_badges)
+    app.connect("doctree-resolved", mend_doctree)
     app.connect("html-page-context", drop_thebe, priority=950)
     app.connect("html-page-context", mend_citations)
     app.connect("build-finished", open_front_door, priority=100)

@@ -68,7 +68,8 @@ def critical_gamma(x: Tensor, n_clusters: int) -> float:
 
     At zero rows the loss is :math:`\ln k - \frac{1}{2k} \sum_c (v_c - \bar v)^\top C\, (v_c - \bar v)` up to higher
     orders, with :math:`C` the covariance of the data, so the weight is :math:`\lambda_{\max}(C) / (2k)`: above it, a
-    model that ignores the data is a local minimum; below it, rows along the first principal component do better.
+    model that ignores the data is a local minimum; below it, rows along the first principal component do better. With
+    more than two clusters other models may do better above it too, but none from :math:`\lambda_{\max}(C) / 4` on.
     Derived in chapter 1 of the book, for a fairness weight of one and a uniform prior.
 
     Cost: O(n d) for each of some tens of Lanczos steps; no covariance matrix is formed.

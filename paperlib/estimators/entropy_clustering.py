@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,8 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         probs = self._probabilities(data)
         self.labels_ = probs.argmax(1).astype(np.int32)
         self.marginal_ = probs.mean(0)
-        self._warn(result, float(entr(self.marginal_).sum() - entr(probs).sum(1).mean()))
+        for complaint in self._complaints(probs, result):
+            warnings.warn(complaint, ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
@@ -262,43 +264,36 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
                 continue
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name, word in (("gamma", " or 'auto'"), ("fairness_weight", "")):
-            value = getattr(self, name)
-            if word and isinstance(value, str) and value == "auto":
-                continue
-            if not isinstance(value, Real):
-                raise ValueError(f"{name} must be a number >= 0{word}, got {value!r}")
-            check_weight(float(value), name)
+        check_weight(self.fairness_weight, "fairness_weight")
+        if isinstance(self.gamma, str) and self.gamma != "auto":
+            raise ValueError(f"gamma must be a number >= 0 or 'auto', got {self.gamma!r}")
+        if not isinstance(self.gamma, str):
+            check_weight(self.gamma, "gamma")
         for name, allowed in (("method", METHODS), ("init", INITS)):
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
 
-    def _warn(self, result: TrainingResult, informs: float) -> None:
-        used = len(np.unique(self.labels_))
+    def _complaints(self, probs: NDArray[Any], result: TrainingResult) -> Iterator[str]:
+        """What a user should know of a fit that is not what was asked for, each with the knob to turn."""
+        knobs = f"lower gamma (now {self.gamma_:.3g}; critical_gamma_ is {self.critical_gamma_:.3g})"
         prior = np.full(self.n_clusters, 1 / self.n_clusters) if self.prior is None else np.asarray(self.prior)
+        informs = float(entr(self.marginal_).sum() - entr(probs).sum(1).mean())
+        used = len(np.unique(self.labels_))
         if self.critical_gamma_ == 0:
-            warnings.warn("X does not vary, or too little for its dtype; rescale it", ConvergenceWarning, stacklevel=3)
+            yield "X does not vary, or too little for its dtype; rescale it"
         elif informs < 1e-3 * entr(prior).sum():
-            warnings.warn(
-                f"the model ignores the data: it knows {informs:.2g} nats of them; lower gamma (now {self.gamma_:.3g}; "
-                f"critical_gamma_ is {self.critical_gamma_:.3g}), or raise fairness_weight (now "
-                f"{self.fairness_weight:g}) if every sample is in one cluster",
-                ConvergenceWarning,
-                stacklevel=3,
+            yield (
+                f"the model ignores the data: it knows {informs:.2g} nats of them; {knobs}, or raise fairness_weight "
+                f"(now {self.fairness_weight:g}) if every sample is in one cluster"
             )
         elif used < self.n_clusters:
-            warnings.warn(
-                f"{used} of {self.n_clusters} clusters are used; if that is not wanted, lower gamma (now "
-                f"{self.gamma_:.3g}; critical_gamma_ is {self.critical_gamma_:.3g}), raise fairness_weight (now "
-                f"{self.fairness_weight:g}) or n_init, or ask for fewer clusters",
-                ConvergenceWarning,
-                stacklevel=3,
+            yield (
+                f"{used} of {self.n_clusters} clusters are used; if that is not wanted, {knobs}, raise fairness_weight "
+                f"(now {self.fairness_weight:g}) or n_init, or ask for fewer clusters"
             )
         if not result.converged:
-            warnings.warn(
+            yield (
                 f"the search stopped before the loss settled, after {result.n_iterations} iterations; raise max_iter "
-                f"(now {self.max_iter}), or use float64",
-                ConvergenceWarning,
-                stacklevel=3,
+                f"(now {self.max_iter}), or use float64"
             )

@@ -118,7 +118,7 @@ def test_a_prior_names_the_clusters_by_size():
 
 def test_above_the_critical_gamma_nothing_is_learnt_and_below_it_something_is():
     model = EntropyClustering(3, init="random", n_init=3, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"ignores the data: .* lower gamma \(now 100"):
+    with pytest.warns(ConvergenceWarning, match=r"ignores the data: .*lower gamma \(now 100"):
         model.set_params(gamma=100.0).fit(X)
     critical = model.critical_gamma_
     top_variance = np.linalg.eigvalsh(np.cov(X.T, bias=True))[-1]
@@ -130,7 +130,7 @@ def test_above_the_critical_gamma_nothing_is_learnt_and_below_it_something_is():
 
 
 def test_fewer_clusters_than_asked_are_warned_of_with_the_knobs():
-    with pytest.warns(ConvergenceWarning, match=r"of 12 clusters are used; .* lower gamma \(now"):
+    with pytest.warns(ConvergenceWarning, match=r"of 12 clusters are used; .*lower gamma \(now"):
         EntropyClustering(12, n_init=1, random_state=0).fit(X)
 
 

@@ -46,7 +46,7 @@ def test_the_shipped_train_rows_are_centred_uncorrelated_and_sorted_by_variance(
 
 def test_neighbours_among_the_shipped_train_rows_classify_the_test_rows():
     train, test = load(NAME), load(NAME, split="test")
-    accuracy = KNeighborsClassifier(5).fit(train.x, train.y).score(test.x, test.y)
+    accuracy = KNeighborsClassifier(5).fit(train.x.numpy(), train.y.numpy()).score(test.x.numpy(), test.y.numpy())
     assert accuracy > 0.75  # ten classes: features of shuffled rows or labels would give 0.1
 
 

@@ -36,6 +36,17 @@ def check_weight(value: float, name: str) -> float:
     return float(value)
 
 
+def check_positive(value: float, name: str) -> float:
+    """Return ``value`` as a float if it is a finite number above zero.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not isinstance(value, Real) or not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+    return float(value)
+
+
 def check_prior(prior: Any, like: Tensor) -> Tensor:
     """The prior over the clusters as a ``[k]`` tensor beside ``like`` ``[..., k]``; uniform when ``prior`` is None.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import sympy
-
 
 def derive_equivalence(n: int = 3, k: int = 2, d: int = 2) -> dict[str, Any]:
     r"""Each step as left side less right side, its numerator expanded by sympy: zero where the step is an identity.
@@ -30,6 +28,8 @@ def derive_equivalence(n: int = 3, k: int = 2, d: int = 2) -> dict[str, Any]:
         - ``"balance"``: the remainder where :math:`\hat q_k = 1/k`;
         - ``"slope of the normaliser"``: the derivative of :math:`\frac2n \sum_i \ln Z_i` by :math:`\theta_{11}`.
     """
+    import sympy  # here, because it takes a second to load and nothing else needs it
+
     penalty = sympy.Symbol("lambda", positive=True)
     x = sympy.Matrix(n, d, lambda i, j: sympy.Symbol(f"x{i + 1}{j + 1}", real=True))
     theta = sympy.Matrix(k, d, lambda c, j: sympy.Symbol(f"theta{c + 1}{j + 1}", real=True))

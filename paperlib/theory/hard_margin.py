@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from paperlib.theory._points import check_points
 
 _GAP = 1e-9
-_POSITIVE = 1e-15  # smaller weights of a convex combination count as zero
+_MAX_STEPS = 1000
 
 
 class HardMargin(NamedTuple):
@@ -52,7 +52,7 @@ def hard_margin(x: Any, labels: Any) -> HardMargin:
 
     Raises:
         ValueError: if shapes disagree, there are not two labels, or the classes are not linearly separable (or by so
-            little, some 1e-7 of the data's extent, that rounding hides whether they are).
+            little, some 1e-9 of the data's extent, that rounding hides whether they are).
     """
     points = check_points(x)
     labels = np.asarray(labels)
@@ -86,21 +86,20 @@ def _least_norm_difference(first: NDArray[np.float64], second: NDArray[np.float6
     """Point of least norm in the convex hull of all ``first[i] - second[j]``, by Wolfe's algorithm, shape ``[d]``."""
     held = (first[0] - second[0])[None]
     shares = np.ones(1)
-    point, before = held[0], np.inf
-    while point @ point < before:  # in exact arithmetic always
-        before = point @ point
+    point = held[0]
+    for _ in range(_MAX_STEPS):  # a limit that rounding could make needful, where the hulls touch
         furthest = first[(first @ point).argmin()] - second[(second @ point).argmax()]
-        if point @ (point - furthest) <= 1e-12 * before or (held == furthest).all(1).any():
+        if point @ (point - furthest) <= 1e-12 * (point @ point) or (held == furthest).all(1).any():
             break
         held, shares = np.vstack((held, furthest)), np.append(shares, 0.0)
         while True:
             point, target = _affine_minimum(held)
-            falling = target <= _POSITIVE
-            if not falling.any():
+            falling = np.flatnonzero(target <= 0)
+            if not len(falling):
                 break
-            step = min((s / (s - t) if s > 0 else 0.0) for s, t in zip(shares[falling], target[falling], strict=True))
-            shares = shares + step * (target - shares)
-            keep = shares > _POSITIVE
+            steps = [(s / (s - t) if s > 0 else 0.0) for s, t in zip(shares[falling], target[falling], strict=True)]
+            shares = shares + min(steps) * (target - shares)
+            keep = (shares > 0) & (np.arange(len(shares)) != falling[np.argmin(steps)])
             held, shares = held[keep], shares[keep] / shares[keep].sum()
         shares = target
     return point

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from built_book import DESKTOP, HTML, Visit, look
 
+STATIC = Path(__file__).parents[2] / "book" / "_static"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -95,3 +96,63 @@ def visited(browser: Any, address: str, axe_script: str) -> Callable[[str], Visi
             context.close()
 
     return visit
+
+
+# The scripts stand in the head, so that the element starts before its content has been read.
+FIGURE = """<!doctype html>
+<html lang="en" data-theme="{theme}">
+<head><meta charset="utf-8"><title>A live figure</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="{static}/plane.css"><link rel="stylesheet" href="{static}/{name}.css">{scripts}
+<style>body {{ margin: 16px; font: 16px/1.5 sans-serif }}
+html[data-theme=dark] body {{ background: #14181e; color: #fff }}</style></head>
+<body><main><h1>A live figure</h1><{name}>Shown where scripts run.</{name}>
+<p style="height: 60rem">After.</p></main></body></html>"""
+
+
+@pytest.fixture
+def open_figure(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a minimal page with a live figure; at the end no page may have logged an error or left the file system."""
+    contexts, complaints = [], []
+
+    def open_figure(
+        name: str,
+        *,
+        width: int = 900,
+        height: int = 1000,
+        motion: str = "reduce",
+        theme: str = "light",
+        script: bool = True,
+        touch: bool = False,
+    ) -> Any:
+        view = {"width": width, "height": height}
+        context = browser.new_context(viewport=view, reduced_motion=motion, has_touch=touch)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith("file:") else complaints.append(r.url))
+        tags = [f'<script src="{STATIC.as_uri()}/{file}.js"></script>' for file in ("plane", name) if script]
+        html = FIGURE.format(name=name, theme=theme, static=STATIC.as_uri(), scripts="".join(tags))
+        file = tmp_path / f"{name}-{theme}-{script}.html"
+        file.write_text(html, encoding="utf-8")
+        page.goto(file.as_uri())
+        return page
+
+    yield open_figure
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def functions(browser: Any) -> Callable[[str], Any]:
+    """Opens an empty page that holds the pure functions of a live figure only."""
+
+    def functions(name: str) -> Any:
+        page = browser.new_page()
+        for file in ("plane", name):
+            page.add_script_tag(path=STATIC / f"{file}.js")
+        return page
+
+    return functions

@@ -134,3 +134,12 @@ def test_labels_that_do_not_fit_are_refused():
         hard_margin(x, [0, 1, 2])
     with pytest.raises(ValueError, match="finite numbers"):
         hard_margin(np.full((2, 2), np.nan), [0, 1])
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-5, 1e-7])
+def test_close_hulls_with_an_edge_along_the_gap_are_told_apart(distance):
+    turn = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    x = np.array([[0, 0], [1, 1], [2, 0.3], [0.3, 1 + distance], [1, 1 + distance], [2.5, 2]]) @ turn
+    found = hard_margin(x, [0, 0, 0, 1, 1, 1])
+    assert found.margin == pytest.approx(distance / 2, rel=1e-6)
+    assert found.gap <= 1e-9

@@ -184,7 +184,7 @@ def test_fair_labels_weight_and_bias_are_those_of_the_widest_gap_that_is_fair():
         ({"fairness_weight": 0}, "fairness_weight=0 must be a finite number > 0; at 0 one cluster for all points"),
         (
             {"gammas": 2.0, "fairness_weight": 0.5},
-            "there is no best line: one cluster for all points, ever more surely",
+            "at gamma=2 and fairness_weight=0.5 there is no best line: one cluster for all points",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from paperlib.theory._points import check_points
 
 _GAP = 1e-9
 _MAX_STEPS = 1000
+_TOUCHING = 1e-26  # squared distance of hulls that rounding cannot tell from none, of an extent of one
 
 
 class HardMargin(NamedTuple):
@@ -87,9 +88,10 @@ def _least_norm_difference(first: NDArray[np.float64], second: NDArray[np.float6
     held = (first[0] - second[0])[None]
     shares = np.ones(1)
     point = held[0]
-    for _ in range(_MAX_STEPS):  # a limit that rounding could make needful, where the hulls touch
+    for _ in range(_MAX_STEPS):  # far more than it takes: should rounding make it cycle
         furthest = first[(first @ point).argmin()] - second[(second @ point).argmax()]
-        if point @ (point - furthest) <= 1e-12 * (point @ point) or (held == furthest).all(1).any():
+        square = point @ point
+        if square <= _TOUCHING or point @ (point - furthest) <= 1e-12 * square or (held == furthest).all(1).any():
             break
         held, shares = np.vstack((held, furthest)), np.append(shares, 0.0)
         while True:

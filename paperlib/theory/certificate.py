@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
-from paperlib._checks import check_positive, check_weight
+from paperlib._checks import check_positive
 from paperlib.theory._points import check_points
-from paperlib.theory.enclosure import Enclosure, certified_minimum, loss_upper_bound
+from paperlib.theory.enclosure import Enclosure, certified_minimum, loss_upper_bound, standardised
 from paperlib.theory.two_class import Array, two_class_loss
 from paperlib.theory.two_means import exact_two_means
 
@@ -65,7 +65,7 @@ def certify_counterexample(
     Args:
         x: points in the plane, shape ``[n, 2]``.
         gamma: factor of :math:`\|w\|^2`, positive: half the estimators' ``gamma``.
-        fairness_weight: :math:`\lambda`, at least zero.
+        fairness_weight: :math:`\lambda`, positive: without fairness one cluster for all points is best.
         kmeans_labels: two distinct values, shape ``[n]``, when they come from elsewhere; the certificate is refused
             (``holds`` is False) where they are not K-means' optimum. Computed when None.
         tolerance: how far the lower bound may be from the least loss with these labels, in nats; made smaller
@@ -75,7 +75,7 @@ def certify_counterexample(
         ValueError: if an argument is out of range, or ``kmeans_labels`` does not have two values, one a point.
     """
     x, gamma = check_points(x, plane=True), check_positive(gamma, "gamma")
-    fairness_weight = check_weight(fairness_weight, "fairness_weight")
+    fairness_weight = check_positive(fairness_weight, "fairness_weight")
     best = exact_two_means(x)
     labels = best.labels if kmeans_labels is None else _two_labels(kmeans_labels, len(x))
     weight, bias = _best_line(x, gamma, fairness_weight)
@@ -91,7 +91,7 @@ def certify_counterexample(
     if not _same_split(labels, best.labels):
         return verdict("The labels given are not the optimum of K-means.")
     if best.runner_up == best.inertia:
-        return verdict("K-means has several optima on these points.")
+        return verdict("K-means has several optima on these points, or two that rounding cannot tell apart.")
     region = certified_minimum(x, labels, gamma, fairness_weight=fairness_weight, tolerance=tolerance)
     if _same_split(labels, entropy_labels):
         return verdict("The least loss found is that of a line with the labels of K-means.")
@@ -105,19 +105,22 @@ def certify_counterexample(
 
 def _best_line(x: Array, gamma: float, fairness_weight: float) -> tuple[Array, float]:
     """Best of local searches from 18 directions and 3 norms, each with half the points on either side."""
+    z, mean, scale = standardised(x)
 
     def loss(theta: Array) -> tuple[float, Array]:
-        return two_class_loss(theta[:2], theta[2], x, gamma, fairness_weight=fairness_weight)
+        return two_class_loss(theta[:2], theta[2], z, gamma / scale**2, fairness_weight=fairness_weight)
 
-    ends = []
+    theta = np.zeros(3)
     for angle in np.linspace(0, np.pi, 18, endpoint=False):
         direction = np.array([np.cos(angle), np.sin(angle)])
-        height = x @ direction
+        height = z @ direction
         for size in (0.5, 2.0, 8.0):
-            start = size / max(height.std(), 1e-300) * np.append(direction, -np.median(height))
-            ends.append(minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9}))
-    theta = min(ends, key=lambda end: end.fun).x
-    return theta[:2], float(theta[2])
+            start = size / max(height.std(), 0.05) * np.append(direction, -np.median(height))
+            end = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9})
+            if end.fun < loss(theta)[0]:
+                theta = end.x
+    weight = theta[:2] / scale
+    return weight, float(theta[2] - weight @ mean)
 
 
 def _two_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ from paperlib.theory.two_class import Array, two_class_loss
 _STEP = 1 / 64  # of the table; a power of two, so that finding a cell is exact
 _END = 48.0  # from here on the entropy is bounded by zero and tau by one
 _SLACK = _STEP**2 / 32
-_BATCH = 4096  # boxes halved at a time
+_ENTRIES = 2**18  # of an array of boxes and points
 _SERIES = 12  # terms of the divergence
 
 
@@ -109,13 +109,13 @@ def certified_minimum(
 def loss_upper_bound(weight: Array, bias: float, x: Array, gamma: float, *, fairness_weight: float = 1.0) -> float:
     """The two-class loss at one line, rounded upwards: interval arithmetic at every step; arguments as there."""
     interval = mpmath.iv.mpf
-    w, total, shares, n = [interval(float(v)) for v in weight], interval(0), interval(0), len(x)
+    w, n = [interval(float(v)) for v in weight], len(x)
+    total, first, second = interval(0), interval(0), interval(0)
     for point in x.tolist():
         f = sum((u * v for u, v in zip(w, map(interval, point), strict=True)), interval(float(bias)))
         small, large = 1 / (1 + mpmath.iv.exp(f)), 1 / (1 + mpmath.iv.exp(-f))
         total -= small * mpmath.iv.log(small) + large * mpmath.iv.log(large)
-        shares += large
-    first, second = shares / n, (n - shares) / n
+        first, second = first + large / n, second + small / n  # neither is zero: exponents have no bound here
     divergence = mpmath.iv.log(2) + first * mpmath.iv.log(first) + second * mpmath.iv.log(second)
     price = interval(float(gamma)) * sum(v * v for v in w)
     return _up(total / n + interval(float(fairness_weight)) * divergence + price)
@@ -125,20 +125,31 @@ def _best_line(
     x: Array, signs: Array, gamma: float, fairness_weight: float, weight: Array, bias: float
 ) -> tuple[Array, float]:
     """A good line with these labels: local searches from the widest gap at four norms, pulled back inside exactly."""
+    z, mean, scale = standardised(x)
 
     def loss(theta: Array) -> tuple[float, Array]:
-        return two_class_loss(theta[:2], theta[2], x, gamma, fairness_weight=fairness_weight)
+        return two_class_loss(theta[:2], theta[2], z, gamma / scale**2, fairness_weight=fairness_weight)
 
     inside = np.append(weight, bias)
-    columns = np.column_stack((x, np.ones(len(x)))) * signs[:, None]
+    columns = np.column_stack((z, np.ones(len(z)))) * signs[:, None]
     constraint = {"type": "ineq", "fun": lambda theta: columns @ theta, "jac": lambda theta: columns}
     found = [np.zeros(3)]
     for size in (0.1, 1.0, 3.0, 10.0):
-        end = minimize(loss, size * inside, jac=True, method="SLSQP", constraints=constraint, options={"ftol": 1e-12}).x
-        steps = [0.0, *np.geomspace(1e-12, 1, 25)]
-        found.append(next(v for step in steps if _agrees(v := (1 - step) * end + step * inside, x, signs)))
-    best = min(found, key=lambda theta: loss(theta)[0])
+        start = size * np.append(weight * scale, bias + weight @ mean)
+        end = minimize(loss, start, jac=True, method="SLSQP", constraints=constraint, options={"ftol": 1e-12}).x
+        end = np.append(end[:2] / scale, end[2] - end[:2] @ mean / scale)
+        lines = ((1 - step) * end + step * inside for step in (0.0, *np.geomspace(1e-12, 1, 25)))
+        found += [line for line in lines if _agrees(line, x, signs)][:1]
+    losses = [two_class_loss(v[:2], v[2], x, gamma, fairness_weight=fairness_weight)[0] for v in found]
+    best = found[int(np.argmin(losses))]
     return best[:2], float(best[2])
+
+
+def standardised(x: Array) -> tuple[Array, Array, float]:
+    """Points centred and divided by the root of their mean squared distance from the centre; the centre; that root."""
+    mean = x.mean(0)
+    scale = math.sqrt(((x - mean) ** 2).sum(1).mean())
+    return (x - mean) / scale, mean, scale
 
 
 def _agrees(theta: Array, x: Array, signs: Array) -> bool:
@@ -156,7 +167,7 @@ def _branch_and_bound(
     radius = math.sqrt((cloud**2).sum(1).max())
     sides = [2.0 ** math.ceil(math.log2(side) + 1e-9) for side in (reach, reach, reach * radius)]
     influence = np.append(np.abs(cloud).mean(0), 1.0)  # of each side on f, on average over the points
-    lower, n_boxes = math.inf, 0
+    lower, n_boxes, batch = math.inf, 0, max(16, _ENTRIES // len(signs))
     stack = [(np.zeros((1, 3)), np.array([sides]), np.full(1, -math.inf))]  # centres, half sides, bounds
     while stack and n_boxes < max_boxes:
         centres, halves, _ = stack.pop()
@@ -166,12 +177,13 @@ def _branch_and_bound(
         halves = np.concatenate((halves, halves))
         bounds = _lower_bounds(centres, halves, cloud, signs, gamma, fairness_weight)
         n_boxes += len(bounds)
-        lower = min(lower, bounds[bounds >= target].min(initial=math.inf))
-        left = np.flatnonzero(bounds < target)
-        for start in range(0, len(left), _BATCH):
-            chosen = left[start : start + _BATCH]
+        done = (bounds >= target) | (halves < 2.0**-40 * np.array(sides)).any(1)  # so small that halving stays exact
+        lower = min(lower, bounds[done].min(initial=math.inf))
+        left = np.flatnonzero(~done)
+        for start in range(0, len(left), batch):
+            chosen = left[start : start + batch]
             stack.append((centres[chosen], halves[chosen], bounds[chosen]))
-    return float(min([lower, *(bounds.min() for _, _, bounds in stack)])), n_boxes
+    return max(0.0, float(min([lower, *(bounds.min() for _, _, bounds in stack)]))), n_boxes
 
 
 def _lower_bounds(
@@ -216,8 +228,8 @@ def _tables() -> tuple[Array, Array, Array]:
 
 
 def _down(interval: mpmath.iv.mpf) -> float:
-    return math.nextafter(float(mpmath.mpf(interval.a)), -math.inf)
+    return math.nextafter(float(interval.a), -math.inf)
 
 
 def _up(interval: mpmath.iv.mpf) -> float:
-    return math.nextafter(float(mpmath.mpf(interval.b)), math.inf)
+    return math.nextafter(float(interval.b), math.inf)

@@ -99,6 +99,25 @@ def test_the_least_loss_of_a_dense_search_lies_in_the_enclosure(cut, gamma, fair
     assert least >= found.upper - 1e-9, "the local search has found the best line of the dense search, or a better one"
 
 
+def test_the_bounds_do_not_depend_on_the_precision_that_mpmath_is_set_to(cut):
+    x, line, signs = cut
+    plain = certified_minimum(x, signs, 0.01)
+    with mpmath.workdps(2):
+        enclosure._tables.cache_clear()
+        coarse = certified_minimum(x, signs, 0.01)
+        assert enclosure.loss_upper_bound(line[:2], line[2], x, 0.01) >= two_class_loss(line[:2], line[2], x, 0.01)[0]
+    assert coarse.lower == plain.lower
+    assert coarse.upper == plain.upper
+
+
+@pytest.mark.parametrize("bias", [-800.0, -39.5, 39.5, 800.0])
+def test_the_upper_bound_is_finite_and_close_where_all_points_are_on_one_side(cut, bias):
+    x, _, _ = cut
+    for weight, expected in ((0.0, 0.0), (1.5, 1.5 * math.log(2))):
+        bound = enclosure.loss_upper_bound(np.zeros(2), bias, x, 1.0, fairness_weight=weight)
+        assert expected - 1e-12 <= bound < expected + 1e-12
+
+
 def test_giving_up_early_leaves_a_bound_that_is_true(cut):
     x, _, signs = cut
     full, early = certified_minimum(x, signs, 0.01), certified_minimum(x, signs, 0.01, max_boxes=50)

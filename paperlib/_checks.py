@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -45,6 +45,49 @@ def check_positive(value: float, name: str) -> float:
     if not isinstance(value, Real) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
     return float(value)
+
+
+def check_whole(value: int, name: str) -> int:
+    """Return ``value`` if it is a whole number of at least one.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def check_probabilities(probs: Tensor, name: str) -> Tensor:
+    """Return ``probs`` if it is an ``[n, k]`` matrix of rows that are probabilities.
+
+    Raises:
+        TypeError: if it is not a floating-point tensor.
+        ValueError: if an entry is negative or not a number, or a row does not sum to one.
+    """
+    check_matrix(probs, name)
+    off = (probs.sum(1) - 1).abs().max()
+    allowed = 1e-3 if torch.finfo(probs.dtype).eps > 1e-10 else 1e-6
+    if not (bool(off <= allowed) and bool(probs.min() >= 0)):  # NaN fails either comparison
+        raise ValueError(
+            f"{name} must have rows of probabilities; the smallest entry is {float(probs.min()):.3g} and a row sum is "
+            f"off by {float(off):.3g}; use softmax(logits)"
+        )
+    return probs
+
+
+def check_start(start: Tensor | None, probs: Tensor) -> Tensor | None:
+    """Return the targets to start from, without their gradient, if they fit the predictions; None when there are none.
+
+    Raises:
+        TypeError: if ``start`` is not a floating-point tensor.
+        ValueError: if it has another shape than ``probs``, or rows that are not probabilities.
+    """
+    if start is None:
+        return None
+    if check_probabilities(start, "start").shape != probs.shape:
+        raise ValueError(f"start must have the shape of probs, {list(probs.shape)}, got {list(start.shape)}")
+    return start.detach()
 
 
 def check_prior(prior: Any, like: Tensor) -> Tensor:

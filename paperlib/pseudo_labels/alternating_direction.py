@@ -14,15 +14,20 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from paperlib._checks import check_positive, check_prior, check_weight
+from paperlib._checks import (
+    check_positive,
+    check_prior,
+    check_probabilities,
+    check_start,
+    check_weight,
+    check_whole,
+)
 from paperlib.information import kl_divergence
-from paperlib.pseudo_labels.em import check_probabilities
 from paperlib.pseudo_labels.result import PseudoLabels
 
 
@@ -55,8 +60,7 @@ class AlternatingDirection:
         """Refuse settings out of range."""
         check_weight(self.fairness_weight, "fairness_weight")
         check_positive(self.tolerance, "tolerance")
-        if not isinstance(self.max_iterations, Integral) or self.max_iterations < 1:
-            raise ValueError(f"max_iterations must be a whole number of at least 1, got {self.max_iterations!r}")
+        check_whole(self.max_iterations, "max_iterations")
 
     def solve(
         self, probs: Tensor, *, prior: Tensor | None = None, start: Tensor | None = None, warn: bool = True
@@ -75,10 +79,9 @@ class AlternatingDirection:
         """
         probs = check_probabilities(probs, "probs").detach()
         prior = check_prior(prior, probs)
-        if start is not None and check_probabilities(start, "start").shape != probs.shape:
-            raise ValueError(f"start must have the shape of probs, {list(probs.shape)}, got {list(start.shape)}")
+        start = check_start(start, probs)
         weight, log_probs = float(self.fairness_weight), probs.log()
-        mean = (prior if start is None else start.detach().mean(0)).clamp_min(torch.finfo(probs.dtype).tiny)
+        mean = (prior if start is None else start.mean(0)).clamp_min(torch.finfo(probs.dtype).tiny)
         log_mean, iteration = mean.log(), 0
         while True:
             targets = torch.softmax(2 * log_probs + weight * (prior.log() - log_mean), dim=1)

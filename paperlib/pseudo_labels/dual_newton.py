@@ -27,15 +27,14 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from paperlib._checks import check_positive, check_prior
+from paperlib._checks import check_positive, check_prior, check_probabilities, check_start, check_whole
 from paperlib.information import cross_entropy
 from paperlib.pseudo_labels._dual_state import DualState, work_type
-from paperlib.pseudo_labels.em import check_probabilities
 from paperlib.pseudo_labels.result import PseudoLabels
 
 _FIRST_FLOOR = 0.1  # over k
@@ -98,8 +97,7 @@ class DualNewton:
         """Refuse settings out of range."""
         if not isinstance(self.fairness_weight, Real) or not self.fairness_weight >= 0:
             raise ValueError(f"fairness_weight must be a finite number >= 0 or infinity, got {self.fairness_weight!r}")
-        if not isinstance(self.max_iterations, Integral) or self.max_iterations < 1:
-            raise ValueError(f"max_iterations must be a whole number of at least 1, got {self.max_iterations!r}")
+        check_whole(self.max_iterations, "max_iterations")
         check_positive(self.tolerance, "tolerance")
 
     def solve(
@@ -119,14 +117,13 @@ class DualNewton:
             ValueError: if a shape does not fit, or rows are not probabilities.
         """
         probs = check_probabilities(probs, "probs").detach()
-        if start is not None and check_probabilities(start, "start").shape != probs.shape:
-            raise ValueError(f"start must have the shape of probs, {list(probs.shape)}, got {list(start.shape)}")
+        start = check_start(start, probs)
         weight = float(self.fairness_weight)
         state = DualState(probs, check_prior(prior, probs[:1].to(work_type(probs))), weight)
         if weight == 0 or probs.shape[1] == 1:
             return PseudoLabels(probs.clone(), float(cross_entropy(probs, probs).mean()), 0, True, 0.0)
         last_floor = 1e-2 * max(self.tolerance, state.resolution()) / probs.shape[1]
-        floor = max(last_floor, math.inf if start is None else state.resume(start.detach(), last_floor))
+        floor = max(last_floor, math.inf if start is None else state.resume(start, last_floor))
         if floor > _NEAR:
             floor = max(last_floor, _FIRST_FLOOR / probs.shape[1])
             state.begin(floor)

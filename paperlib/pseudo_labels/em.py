@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from paperlib._checks import check_matrix, check_prior, check_weight
+from paperlib._checks import check_prior, check_probabilities, check_start, check_weight, check_whole
 from paperlib.information import cross_entropy, kl_divergence
 from paperlib.pseudo_labels.result import PseudoLabels
 
@@ -55,8 +54,7 @@ class ExpectationMaximization:
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
         check_weight(self.fairness_weight, "fairness_weight")
-        if not isinstance(self.max_iterations, Integral) or self.max_iterations < 1:
-            raise ValueError(f"max_iterations must be a whole number of at least 1, got {self.max_iterations!r}")
+        check_whole(self.max_iterations, "max_iterations")
         if not 0 < self.tolerance < math.inf:
             raise ValueError(f"tolerance must be positive and finite, got {self.tolerance!r}")
 
@@ -80,9 +78,8 @@ class ExpectationMaximization:
         weight = float(self.fairness_weight)
         if weight == 0:
             return PseudoLabels(probs.clone(), float(cross_entropy(probs, probs).mean()), 0, True, 0.0)
-        targets = probs if start is None else check_probabilities(start, "start").detach()
-        if targets.shape != probs.shape:
-            raise ValueError(f"start must have the shape of probs, {list(probs.shape)}, got {list(targets.shape)}")
+        start = check_start(start, probs)
+        targets = probs if start is None else start
         floor = torch.finfo(probs.dtype).tiny ** 0.5
         if bool(targets.min() < floor):
             share = torch.finfo(probs.dtype).eps ** 0.5
@@ -107,24 +104,6 @@ class ExpectationMaximization:
                 stacklevel=2,
             )
         return PseudoLabels(targets, objective(probs, targets, weight, prior), iteration, converged, gap)
-
-
-def check_probabilities(probs: Tensor, name: str) -> Tensor:
-    """Return ``probs`` if it is an ``[n, k]`` matrix of rows that are probabilities.
-
-    Raises:
-        TypeError: if it is not a floating-point tensor.
-        ValueError: if an entry is negative or not a number, or a row does not sum to one.
-    """
-    check_matrix(probs, name)
-    off = (probs.sum(1) - 1).abs().max()
-    allowed = 1e-3 if torch.finfo(probs.dtype).eps > 1e-10 else 1e-6
-    if not (bool(off <= allowed) and bool(probs.min() >= 0)):  # NaN fails either comparison
-        raise ValueError(
-            f"{name} must have rows of probabilities; the smallest entry is {float(probs.min()):.3g} and a row sum is "
-            f"off by {float(off):.3g}; use softmax(logits)"
-        )
-    return probs
 
 
 def objective(probs: Tensor, targets: Tensor, fairness_weight: float, prior: Tensor) -> float:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from paperlib._checks import check_positive, check_prior, check_weight
-from paperlib.pseudo_labels.em import check_probabilities, duality_gap, objective
+from paperlib._checks import (
+    check_positive,
+    check_prior,
+    check_probabilities,
+    check_start,
+    check_weight,
+    check_whole,
+)
+from paperlib.pseudo_labels.em import duality_gap, objective
 from paperlib.pseudo_labels.result import PseudoLabels
 
 
@@ -51,8 +57,7 @@ class ProjectedGradient:
         check_weight(self.fairness_weight, "fairness_weight")
         for name in ("step_size", "tolerance", "floor"):
             check_positive(getattr(self, name), name)
-        if not isinstance(self.max_iterations, Integral) or self.max_iterations < 1:
-            raise ValueError(f"max_iterations must be a whole number of at least 1, got {self.max_iterations!r}")
+        check_whole(self.max_iterations, "max_iterations")
 
     def solve(
         self, probs: Tensor, *, prior: Tensor | None = None, start: Tensor | None = None, warn: bool = True
@@ -74,9 +79,8 @@ class ProjectedGradient:
         k, weight = probs.shape[1], float(self.fairness_weight)
         if not self.floor * k < 1:
             raise ValueError(f"floor={self.floor:g} is too large for k={k} clusters; give less than {1 / k:g}")
-        first = torch.full_like(probs, 1 / k) if start is None else check_probabilities(start, "start").detach()
-        if first.shape != probs.shape:
-            raise ValueError(f"start must have the shape of probs, {list(probs.shape)}, got {list(first.shape)}")
+        start = check_start(start, probs)
+        first = torch.full_like(probs, 1 / k) if start is None else start
         targets, positive = project_on_simplex(first, self.floor), probs.clamp_min(torch.finfo(probs.dtype).tiny ** 0.5)
         iteration, next_check, gap = 0, 1, math.inf
         while iteration < self.max_iterations and not gap <= self.tolerance:

@@ -12,14 +12,12 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from paperlib._checks import check_positive, check_prior
-from paperlib.pseudo_labels.em import check_probabilities
+from paperlib._checks import check_positive, check_prior, check_probabilities, check_whole
 from paperlib.pseudo_labels.result import PseudoLabels
 
 
@@ -53,8 +51,7 @@ class Sinkhorn:
         """Refuse settings out of range."""
         check_positive(self.sharpness, "sharpness")
         check_positive(self.tolerance, "tolerance")
-        if not isinstance(self.max_iterations, Integral) or self.max_iterations < 1:
-            raise ValueError(f"max_iterations must be a whole number of at least 1, got {self.max_iterations!r}")
+        check_whole(self.max_iterations, "max_iterations")
 
     def solve(self, probs: Tensor, *, prior: Tensor | None = None, warn: bool = True) -> PseudoLabels:
         """Pseudo-labels for predictions ``probs``.

@@ -35,10 +35,11 @@ def test_it_reaches_the_optimum_of_a_generic_optimiser(weight, prior):
     sigma = predictions(tilt=2.0)
     u = torch.full((4,), 0.25, dtype=torch.float64) if prior is None else prior
 
-    def value(y):
+    def value(log_y):
+        y = log_y.exp()
         mean = y.mean(0)
         fair = weight * torch.xlogy(mean, mean / u).sum()
-        return fair + (torch.xlogy(y, y) - 2 * y * sigma.log()).sum(1).mean()
+        return fair + (y * (log_y - 2 * sigma.log())).sum(1).mean()
 
     best, targets = generic_optimum(value, sigma)
     found = AlternatingDirection(weight, tolerance=1e-12).solve(sigma, prior=prior)

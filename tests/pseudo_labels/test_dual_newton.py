@@ -2,12 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from problems import reverse_optimum
 from sklearn.exceptions import ConvergenceWarning
 
 from paperlib.pseudo_labels import DualNewton, ExpectationMaximization
@@ -59,24 +58,12 @@ def residual(sigma, y, weight, prior):
     return max(float((y * distances - sigma).abs().max()), -float(distances.min()), -float(y.min()))
 
 
-def generic_optimum(sigma, weight, prior):
-    def value_and_gradient(flat):
-        free = torch.from_numpy(flat).view_as(sigma).requires_grad_()
-        log_y = free.log_softmax(1)
-        value = -(sigma * log_y).sum(1).mean() - weight * (prior * log_y.exp().mean(0).log()).sum()
-        (gradient,) = torch.autograd.grad(value, free)
-        return value.item(), gradient.numpy().ravel()
-
-    options = {"maxiter": 20000, "maxfun": 40000, "ftol": 1e-16, "gtol": 1e-10}
-    return minimize(value_and_gradient, np.zeros(sigma.numel()), jac=True, method="L-BFGS-B", options=options).fun
-
-
 @pytest.mark.parametrize("weight", [0.1, 1.0, 10.0])
 @pytest.mark.parametrize("prior", [None, SKEWED])
 def test_it_reaches_the_optimum_of_a_generic_optimiser(weight, prior):
     sigma = predictions()
     found = DualNewton(weight).solve(sigma, prior=prior)
-    best = generic_optimum(sigma, weight, torch.tensor(prior or [0.25] * 4, dtype=torch.float64))
+    best = reverse_optimum(sigma, weight, torch.tensor(prior or [0.25] * 4, dtype=torch.float64))
     assert found.converged
     assert found.value == pytest.approx(best, abs=1e-7)
     assert found.value <= best + 1e-12  # a convex problem: nobody is below the optimum

@@ -8,40 +8,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from problems import predictions, reverse_optimum, uniform
 from sklearn.exceptions import ConvergenceWarning
 
 from paperlib.pseudo_labels import ExpectationMaximization
 from paperlib.pseudo_labels.em import duality_gap, objective
 
 
-def predictions(n=30, k=4, *, seed=0, scale=2.0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return (scale * torch.randn(n, k, generator=generator, dtype=torch.float64)).softmax(1).to(dtype)
-
-
-def uniform(k):
-    return torch.full((k,), 1 / k, dtype=torch.float64)
-
-
 def the_papers_own_sum(sigma, y, weight, prior):
     n, k = sigma.shape
     coupling = -sum(float(sigma[i, c]) * math.log(y[i, c]) for i in range(n) for c in range(k)) / n
     return coupling - weight * sum(float(prior[c]) * math.log(sum(y[i, c] for i in range(n)) / n) for c in range(k))
-
-
-def generic_optimum(sigma, weight, prior):
-    """The optimum by L-BFGS on a softmax re-parametrisation of the targets."""
-
-    def value_and_gradient(flat):
-        free = torch.from_numpy(flat).view_as(sigma).requires_grad_()
-        log_y = free.log_softmax(1)
-        value = -(sigma * log_y).sum(1).mean() - weight * (prior * log_y.exp().mean(0).log()).sum()
-        (gradient,) = torch.autograd.grad(value, free)
-        return value.item(), gradient.numpy().ravel()
-
-    options = {"maxiter": 20000, "maxfun": 40000, "ftol": 1e-16, "gtol": 1e-10}
-    return minimize(value_and_gradient, np.zeros(sigma.numel()), jac=True, method="L-BFGS-B", options=options).fun
 
 
 def test_the_value_is_the_papers_sum():
@@ -56,7 +33,7 @@ def test_it_reaches_the_optimum_of_a_generic_optimiser(weight, prior):
     sigma = predictions()
     given_prior = None if prior is None else torch.tensor(prior, dtype=torch.float64)
     found = ExpectationMaximization(weight, max_iterations=100_000, tolerance=1e-10).solve(sigma, prior=given_prior)
-    best = generic_optimum(sigma, weight, uniform(4) if given_prior is None else given_prior)
+    best = reverse_optimum(sigma, weight, uniform(4) if given_prior is None else given_prior)
     assert found.converged
     assert found.value == pytest.approx(best, abs=1e-7)
     assert found.value <= best + found.gap + 1e-9

@@ -103,9 +103,10 @@ def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
         close to ``q``.
     """
     present = p != 0
-    base = torch.where(present, q, 1.0)
-    ratio = torch.where(present, p, 1.0) / base
-    log_ratio = torch.where(ratio > 0.5, torch.log1p(torch.where(present, p - q, 0.0) / base), ratio.log())
+    near = present & (p > 0.5 * q) & (p < 2 * q)
+    far = present & ~near  # each branch sees harmless numbers where it is not chosen, since its gradient is computed
+    log_ratio = torch.where(far, p, 1.0).log() - torch.where(far, q, 1.0).log()
+    log_ratio = torch.where(near, torch.log1p(torch.where(near, p - q, 0.0) / torch.where(near, q, 1.0)), log_ratio)
     return (p * log_ratio - (p - q)).sum(-1)
 
 

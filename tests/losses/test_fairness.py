@@ -36,6 +36,17 @@ def test_gradient_equals_finite_differences(direction):
     assert torch.autograd.gradcheck(lambda given: fairness_loss(given, PRIOR, direction=direction), marginal)
 
 
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_of_a_nearly_empty_cluster_is_its_logarithms(direction, dtype):
+    for share in (1e-5, 1e-9, 1e-20, 1e-35):
+        marginal = torch.tensor([0.75 - share, 0.25, share], dtype=dtype, requires_grad=True)
+        (gradient,) = torch.autograd.grad(fairness_loss(marginal, direction=direction), marginal)
+        expected = 1 - 1 / (3 * share) if direction == "forward" else math.log(3 * share)
+        assert gradient[2].item() == pytest.approx(expected, rel=1e-5)
+        assert bool(gradient.isfinite().all())
+
+
 @pytest.mark.parametrize("marginal", [[0.5, 0.5], torch.tensor([1, 0])])
 def test_a_marginal_that_is_no_tensor_of_floats_is_refused(marginal):
     with pytest.raises(TypeError, match="marginal must be a floating-point tensor"):

@@ -1,12 +1,16 @@
-"""Checks of tensors that the losses and solvers share; each error says what was given and what to do."""
+"""Checks that several rooms share; each error says what was given and what to do."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+_LARGEST = 1e150  # squares of larger numbers overflow
 
 
 def check_matrix(value: Tensor, name: str) -> Tensor:
@@ -47,14 +51,14 @@ def check_positive(value: float, name: str) -> float:
     return float(value)
 
 
-def check_whole(value: int, name: str) -> int:
-    """Return ``value`` if it is a whole number of at least one.
+def check_whole(value: int, name: str, least: int = 1) -> int:
+    """Return ``value`` if it is a whole number (no bool) of at least ``least``.
 
     Raises:
         ValueError: otherwise.
     """
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)
 
 
@@ -114,3 +118,22 @@ def check_prior(prior: Any, like: Tensor) -> Tensor:
     if abs(float(given.sum()) - 1.0) > 1e-6:
         raise ValueError(f"prior must sum to one, got {float(given.sum()):.8g}; divide it by its sum")
     return (given / given.sum()).to(dtype=like.dtype, device=like.device)
+
+
+def check_points(x: Any, *, plane: bool = False) -> NDArray[np.float64]:
+    """Return ``x`` as a float64 array ``[n >= 1, d >= 1]``; with ``plane=True`` it must be ``[n, 2]``.
+
+    Raises:
+        ValueError: if the shape is another one, or an entry is not finite or above 1e150 in size.
+    """
+    points = np.asarray(x, dtype=np.float64)
+    if points.ndim != 2 or 0 in points.shape:
+        raise ValueError(f"x must have shape [n >= 1, d >= 1], got {list(points.shape)}")
+    if plane and points.shape[1] != 2:
+        raise ValueError(
+            f"x must have shape [n, 2], got {list(points.shape)}: splits by a line can be enumerated only in the plane;"
+            " project onto two coordinates first"
+        )
+    if not np.abs(points).max() <= _LARGEST:  # the form that is False for NaN
+        raise ValueError("x must hold finite numbers of size at most 1e150; drop rows with NaN, or rescale")
+    return points

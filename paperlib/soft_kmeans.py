@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +16,7 @@ from scipy.special import softmax, xlogy
 from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
-from paperlib._checks import check_positive
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points, check_positive
 
 Array = NDArray[np.float64]
 
@@ -38,8 +36,8 @@ def soft_kmeans_loss(x: ArrayLike, q: ArrayLike, penalty: float) -> float:
         penalty: :math:`\lambda`, positive.
     """
     x, q = np.asarray(x, dtype=np.float64), np.asarray(q, dtype=np.float64)
-    scatter = (q * squared_distances(x, weighted_means(x, q))).sum(1) - (x**2).sum(1)
-    return float(scatter.mean() / (penalty * q.shape[1]) + xlogy(q, q).sum(1).mean())
+    scatter = -q.mean(0) @ np.square(weighted_means(x, q)).sum(1)  # the bracket: deviations from means are orthogonal
+    return float(scatter / (penalty * q.shape[1]) + xlogy(q, q).sum(1).mean())
 
 
 def weighted_means(x: Array, q: Array) -> Array:
@@ -53,7 +51,10 @@ def soft_assignments(x: ArrayLike, centers: Array, penalty: float) -> Array:
 
     No factor of fairness: it has cancelled against the bias on the way from mutual information.
     """
-    return softmax(-squared_distances(np.asarray(x), centers) / (penalty * len(centers)), axis=1)
+    middle = centers.mean(0)  # squared distances less what all centres share: two thin products, no [n, k, d] array
+    offset = centers - middle
+    scores = 2 * (np.asarray(x) @ offset.T - middle @ offset.T) - np.square(offset).sum(1)
+    return softmax(scores / (penalty * len(centers)), axis=1)
 
 
 def final_posteriors(x: ArrayLike, q: Array, penalty: float) -> Array:
@@ -156,8 +157,3 @@ def _descend(x: Array, centers: Array, penalty: float, tolerance: float, limit: 
         if np.abs(q - previous).max() <= tolerance:
             return q, iteration, True
     return q, limit, False
-
-
-def squared_distances(x: Any, centers: Array) -> Array:
-    """Of each point to each centre, shape ``[n, k]``."""
-    return ((x[:, None, :] - centers[None, :, :]) ** 2).sum(2)

@@ -22,13 +22,13 @@ from paperlib.data import two_strips
 from paperlib.information import collision_cross_entropy, cross_entropy, entropy, kl_divergence, renyi_entropy
 from paperlib.losses import fairness_loss, mutual_information_loss
 from paperlib.pseudo_labels import ExpectationMaximization
+from paperlib.soft_kmeans import soft_assignments, soft_kmeans_loss, soft_regularized_kmeans, weighted_means
 from paperlib.theory import two_class_loss
 from paperlib.theory.certificate import certify_counterexample
 from paperlib.theory.dichotomies import linear_dichotomies
 from paperlib.theory.equivalence import soft_kmeans_identity
 from paperlib.theory.hard_margin import hard_margin
 from paperlib.theory.margin_path import margin_path
-from paperlib.theory.soft_kmeans import soft_assignments, soft_kmeans_loss, soft_regularized_kmeans, weighted_means
 from paperlib.theory.two_means import exact_two_means
 
 ROOT = Path(__file__).resolve().parents[1]

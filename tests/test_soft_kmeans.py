@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from paperlib.data import gaussian_blobs, two_strips
-from paperlib.theory.soft_kmeans import (
+from paperlib.soft_kmeans import (
     final_posteriors,
     soft_assignments,
     soft_kmeans_loss,

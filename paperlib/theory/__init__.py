@@ -5,6 +5,14 @@ the weights of the two logits: it is half the estimators' ``gamma``. Where there
 clusters, and it is the estimators' ``gamma``. Points may be arrays or tensors; results are float64 arrays.
 """
 
+from paperlib.soft_kmeans import (
+    SoftKMeans,
+    final_posteriors,
+    soft_assignments,
+    soft_kmeans_loss,
+    soft_regularized_kmeans,
+    weighted_means,
+)
 from paperlib.theory.certificate import Certificate, certify_counterexample
 from paperlib.theory.dichotomies import linear_dichotomies
 from paperlib.theory.enclosure import Enclosure, certified_minimum
@@ -17,14 +25,6 @@ from paperlib.theory.equivalence import (
 from paperlib.theory.equivalence_algebra import derive_equivalence
 from paperlib.theory.hard_margin import HardMargin, hard_margin
 from paperlib.theory.margin_path import MarginPath, margin_path
-from paperlib.theory.soft_kmeans import (
-    SoftKMeans,
-    final_posteriors,
-    soft_assignments,
-    soft_kmeans_loss,
-    soft_regularized_kmeans,
-    weighted_means,
-)
 from paperlib.theory.splitting import (
     SplittingMinimum,
     approximate_assignments,

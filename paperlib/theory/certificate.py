@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
-from paperlib._checks import check_positive
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points, check_positive
 from paperlib.theory.enclosure import Enclosure, certified_minimum, loss_upper_bound, standardised
 from paperlib.theory.two_class import Array, two_class_loss
 from paperlib.theory.two_means import exact_two_means

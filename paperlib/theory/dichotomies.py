@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points
 
 _DOUBT = 4e-15  # two angles in [0, pi) that differ by more are in the right order: each has an error below 1.5e-15
 _CHUNK = 2**19  # entries of a working array

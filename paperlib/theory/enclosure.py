@@ -36,8 +36,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
-from paperlib._checks import check_positive, check_weight
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points, check_positive, check_weight
 from paperlib.theory.hard_margin import hard_margin
 from paperlib.theory.two_class import Array, two_class_loss
 

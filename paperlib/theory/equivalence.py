@@ -7,7 +7,7 @@ With :math:`\ln p_{ik} = \theta_k^\top x_i + b_k - \ln Z_i`, the split objective
     J_0(q, \theta^\circ, b^\circ) = S(q) - \frac1\lambda \sum_k \hat q_k \Bigl(\hat q_k - \frac1k\Bigr) \|c_k\|^2,
     \qquad \theta^\circ_k = \frac{\hat q_k c_k}{\lambda}, \quad b^\circ_k = \frac12 \ln \hat q_k,
 
-with :math:`S` the loss of `paperlib.theory.soft_kmeans`. Where :math:`\hat q` is uniform this is the identity of Jabi,
+with :math:`S` the loss of `paperlib.soft_kmeans`. Where :math:`\hat q` is uniform this is the identity of Jabi,
 Pedersoli, Mitiche and Ben Ayed, arXiv 1810.04246 (constants inferred from the authors' published code); the remainder
 for any other :math:`q`, and all that is said here about the normaliser, is derived here.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 
-from paperlib.theory.soft_kmeans import soft_kmeans_loss, weighted_means
+from paperlib.soft_kmeans import soft_kmeans_loss, weighted_means
 from paperlib.theory.splitting import assignment_terms, check_problem, exact_softmax, splitting_loss
 
 Array = NDArray[np.float64]

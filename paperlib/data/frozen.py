@@ -1,4 +1,4 @@
-"""Reader of frozen features: the file that ships with the package, and those that `paperlib features` makes."""
+"""Files of frozen features: the one that ships with the package, and those that `paperlib features` makes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import os
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from paperlib.data.dataset import Dataset, check_split
+from paperlib.runtime import atomic_path
 
 SHIPPED = Path(__file__).with_name("shipped") / "fashion_mnist_mobilenet_v2.npz"
 # A file that is made anew has another hash (versions are in it, and rounding differs): write it here.
@@ -57,6 +60,25 @@ def read_features(path: str | os.PathLike[str], *, split: str = "train") -> Data
         return _parse(Path(path).read_bytes(), split)
     except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, KeyError, TypeError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a whole file of `paperlib features` ({error}); make it anew") from error
+
+
+def write_features(
+    path: str | os.PathLike[str], arrays: Mapping[str, NDArray], provenance: Mapping[str, object]
+) -> Path:
+    """Write what `read_features` reads; the same content makes the same bytes.
+
+    Args:
+        path: the .npz file.
+        arrays: ``x_train``, ``y_train``, ``x_test``, ``y_test``, and whatever is to be kept beside them.
+        provenance: ``name``, ``source``, ``license``, and what else a reader should know; it is stored as JSON.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    text = np.frombuffer(json.dumps(provenance, indent=1).encode(), dtype=np.uint8)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, provenance=text, **arrays)
+    return Path(path)
 
 
 def _parse(content: bytes, split: str) -> Dataset:

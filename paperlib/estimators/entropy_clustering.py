@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,65 +16,82 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from paperlib._checks import check_prior, check_weight
-from paperlib.estimators.starts import kmeans_start, random_start, tune_temperature
+from paperlib._checks import check_positive, check_prior, check_weight, check_whole
+from paperlib.estimators.starts import all_logits, kmeans_start, path_to, random_start, tune_temperature
 from paperlib.models import LinearSoftmax, critical_gamma
-from paperlib.pseudo_labels import ExpectationMaximization
+from paperlib.pseudo_labels import AlternatingDirection, DualNewton, ExpectationMaximization, Sinkhorn
 from paperlib.runtime import resolve_device
 from paperlib.training import (
     MutualInformation,
     Objective,
+    PseudoLabelSolver,
     SelfLabeling,
     TrainingResult,
     minimize_full_batch,
     minimize_mini_batch,
 )
 
-METHODS = ("mutual_information", "self_labeling")
-INITS = ("k-means", "random")
+METHODS = ("mutual_information", "self_labeling", "collision_self_labeling", "mi_adm", "sela")
+INITS = ("k-means", "random", "continuation")
 AUTO_GAMMA = 1 / 30  # of the critical gamma
 
 
 class EntropyClustering(ClusterMixin, BaseEstimator):
     r"""Cluster by a linear softmax that is decisive and fair, trained without labels.
 
-    Minimises, over the rows :math:`v_c` and biases of a linear softmax :math:`\sigma`,
+    Minimises a loss plus :math:`\gamma \sum_c \|v_c\|^2` over the rows :math:`v_c` and biases of a linear softmax
+    :math:`\sigma`. The loss is
 
-    - ``method="mutual_information"``:
-      :math:`\frac1n \sum_i H(\sigma_i) + \lambda\, KL(\bar\sigma \| u) + \gamma \sum_c \|v_c\|^2`
+    - ``method="mutual_information"``: :math:`\frac1n \sum_i H(\sigma_i) + \lambda\, KL(\bar\sigma \| u)`
       (Krause, Perona and Gomes 2010; with :math:`\lambda = 1` and uniform :math:`u`, mutual information);
-    - ``method="self_labeling"``:
-      :math:`\min_y \frac1n \sum_i H(\sigma_i, y_i) + \lambda\, KL(u \| \bar y) + \gamma \sum_c \|v_c\|^2`
-      (Zhang and Boykov, arXiv 2301.11405), the pseudo-labels :math:`y` solved for by EM at every step.
 
-    The loss has many local minima, so several starts are made and the lowest loss is kept; labels are never used.
-    One step costs two matrix products with ``X``, O(n k d); memory is ``X`` and a few arrays of ``[n, k]``. With
+    or the least value over pseudo-labels :math:`y`, which are solved for at every step, of
+
+    - ``"self_labeling"``: :math:`\frac1n \sum_i H(\sigma_i, y_i) + \lambda\, KL(u \| \bar y)`, reverse
+      cross-entropy and strong fairness (Zhang and Boykov, arXiv 2301.11405);
+    - ``"collision_self_labeling"``:
+      :math:`-\frac1n \sum_i \ln \sum_c \sigma_{ic} y_{ic} + \lambda\, KL(u \| \bar y)` (arXiv 2303.07321;
+      fairness of the other direction is an option of the solver);
+    - ``"mi_adm"``: :math:`\frac1n \sum_i [H(y_i, \sigma_i) + KL(y_i \| \sigma_i)] + \lambda\, KL(\bar y \| u)`
+      (Jabi et al., arXiv 1810.04246), with exact pseudo-labels;
+    - ``"sela"``: :math:`\frac1n \sum_i [H(y_i, \sigma_i) - \frac1s H(y_i)]` with :math:`\bar y = u` exactly
+      (Asano, Rupprecht and Vedaldi 2020; they train on the largest entry of :math:`y_i` alone, which a larger
+      ``sharpness`` :math:`s` comes close to).
+
+    Losses of different methods are not comparable. A loss has many local minima, so several starts are made and the
+    lowest is kept; labels are never used. One step costs two matrix products with ``X``, O(n k d), and the solution
+    for the pseudo-labels, some tens of passes over ``[n, k]``; memory is ``X`` and a few arrays of ``[n, k]``. With
     ``batch_size`` a step and its memory depend on the batch alone.
 
     Parameters
     ----------
     n_clusters : int, default=8
         Number of clusters k. Some may end up empty, which is warned of.
-    method : {"mutual_information", "self_labeling"}, default="mutual_information"
-        The objective, see above.
+    method : str, default="mutual_information"
+        The objective, one of the five above.
     gamma : float or "auto", default="auto"
         Weight of the squared norm of the rows, in nats times the squared unit of ``X``; the biases are free. Above
         ``critical_gamma_`` a model that ignores the data is a local minimum; ``"auto"`` takes a thirtieth of that.
         A smaller value makes predictions more confident and the loss more rugged.
     fairness_weight : float, default=1.0
-        The weight of fairness. Self-labelling collapses to one cluster where it is too small for ``gamma``.
+        The weight of fairness, which SeLa does not use. Self-labelling collapses to one cluster where it is too small
+        for ``gamma``; 10 is a good value for it.
     prior : array-like of shape (n_clusters,), default=None
         Expected proportions of the clusters, positive, summing to one; uniform when None. Cluster c is meant to have
         proportion ``prior[c]``.
-    init : {"k-means", "random"}, default="k-means"
-        Where the starts come from: K-means centres, or random directions; either at the temperature at which the
-        mutual information loss plus penalty is lowest.
+    init : {"k-means", "random", "continuation"}, default="k-means"
+        Where the starts come from: K-means centres, or random directions, at the temperature at which the mutual
+        information loss plus penalty is lowest. ``"continuation"`` takes the K-means centres along a path of gammas
+        from that of ``"auto"``, where boundaries are soft, by halves down to ``gamma``; each solution is the start of
+        the next. It finds lower losses where ``gamma`` is far below, say a three-hundredth of ``critical_gamma_``.
     n_init : int, default=5
         Number of starts; the lowest ``loss_`` wins.
     max_iter : int, default=500
         Limit on L-BFGS iterations; with ``batch_size``, the number of epochs, where 50 is often enough.
     batch_size : int, default=None
         None for full-batch L-BFGS; a number for Adam on batches of that many samples (well above ``n_clusters``).
+    sharpness : float, default=10.0
+        SeLa's :math:`s`; other methods do not use it.
     device : str or torch.device, default=None
         Where to compute; None takes a CUDA device if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -125,6 +141,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         n_init: int = 5,
         max_iter: int = 500,
         batch_size: int | None = None,
+        sharpness: float = 10.0,
         device: str | torch.device | None = None,
         random_state: Any = None,
     ) -> None:
@@ -137,6 +154,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         self.n_init = n_init
         self.max_iter = max_iter
         self.batch_size = batch_size
+        self.sharpness = sharpness
         self.device = device
         self.random_state = random_state
 
@@ -211,9 +229,21 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         return softmax(X @ self.coef_.T + self.intercept_, axis=1)
 
     def _objective(self, prior: Tensor | None, *, max_iterations: int = 300, warm_start: bool = False) -> Objective:
-        if self.method == "mutual_information":
-            return MutualInformation(self.fairness_weight, prior)
-        solver = ExpectationMaximization(self.fairness_weight, max_iterations=max_iterations, tolerance=1e-6)
+        weight = self.fairness_weight
+        solver: PseudoLabelSolver
+        match self.method:
+            case "mutual_information":
+                return MutualInformation(weight, prior)
+            case "self_labeling":
+                solver = DualNewton(weight, tolerance=1e-6)
+            case "collision_self_labeling":
+                solver = ExpectationMaximization(
+                    weight, max_iterations, tolerance=1e-4, divergence="collision_cross_entropy"
+                )
+            case "mi_adm":
+                solver = AlternatingDirection(weight, max_iterations, tolerance=1e-9)
+            case _:
+                solver = Sinkhorn(self.sharpness, max_iterations, tolerance=1e-4)
         return SelfLabeling(solver, prior, warm_start=warm_start)
 
     @torch.no_grad()
@@ -222,9 +252,10 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         objective = self._objective(prior, max_iterations=5000)
         value = float(objective(logits))
         if isinstance(objective, SelfLabeling) and objective.unsolved:
+            knob = "sharpness" if self.method == "sela" else "fairness_weight"
             warnings.warn(
-                f"EM did not solve for the pseudo-labels at fairness_weight={self.fairness_weight:g}, so the loss is "
-                "an upper bound; lower fairness_weight (1 to 10 is usual)",
+                f"the pseudo-labels were not solved for to the end at {knob}={getattr(self, knob):g}, so the loss is "
+                f"an upper bound; lower {knob}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -233,37 +264,39 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
     def _fit_once(
         self, x: Tensor, X: NDArray[Any], device: torch.device, prior: Tensor | None, scale: float, seed: int
     ) -> tuple[LinearSoftmax, TrainingResult]:
-        start = kmeans_start if self.init == "k-means" else random_start
+        generator = torch.Generator().manual_seed(seed)
+        start = random_start if self.init == "random" else kmeans_start
         weight, bias = start(X, self.n_clusters, prior=prior, seed=seed)
-        mean = x.mean(0)
-        model = LinearSoftmax(weight.to(x), bias.to(x), mean=mean, scale=scale).to(device)
-        tune_temperature(model, x, gamma=self.gamma_, fairness_weight=self.fairness_weight, prior=prior)
-        objective = self._objective(prior, warm_start=self.batch_size is None)
-        if self.batch_size is None:
-            result = minimize_full_batch(model, objective, x, gamma=self.gamma_, max_iter=self.max_iter)
-        else:
-            generator = torch.Generator().manual_seed(seed)
-            result = minimize_mini_batch(
-                model,
-                objective,
-                x,
-                batch_size=self.batch_size,
-                gamma=self.gamma_,
-                max_iter=self.max_iter,
-                generator=generator,
-            )
+        model = LinearSoftmax(weight.to(x), bias.to(x), mean=x.mean(0), scale=scale).to(device)
+        gammas = (
+            path_to(self.gamma_, AUTO_GAMMA * self.critical_gamma_) if self.init == "continuation" else [self.gamma_]
+        )
+        tune_temperature(model, x, gamma=gammas[0], fairness_weight=self.fairness_weight, prior=prior)
+        for gamma in gammas:
+            objective = self._objective(prior, warm_start=self.batch_size is None and self.method != "sela")
+            if self.batch_size is None:
+                tol = 1e-7 if gamma == self.gamma_ else 1e-5  # on the way, near is near enough
+                result = minimize_full_batch(model, objective, x, gamma=gamma, max_iter=self.max_iter, tol=tol)
+            else:
+                result = minimize_mini_batch(
+                    model,
+                    objective,
+                    x,
+                    batch_size=self.batch_size,
+                    gamma=gamma,
+                    max_iter=self.max_iter,
+                    generator=generator,
+                )
         with torch.no_grad():
-            logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
-            value = self._judge(logits, prior) + self.gamma_ * float(model.penalty())
+            value = self._judge(all_logits(model, x), prior) + self.gamma_ * float(model.penalty())
         return model, result._replace(value=value)
 
     def _check_parameters(self) -> None:
-        for name, least in (("n_clusters", 1), ("n_init", 1), ("max_iter", 1), ("batch_size", 2)):
-            value = getattr(self, name)
-            if name == "batch_size" and value is None:
-                continue
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("n_clusters", "n_init", "max_iter"):
+            check_whole(getattr(self, name), name)
+        if self.batch_size is not None:
+            check_whole(self.batch_size, "batch_size", 2)
+        check_positive(self.sharpness, "sharpness")
         check_weight(self.fairness_weight, "fairness_weight")
         if isinstance(self.gamma, str) and self.gamma != "auto":
             raise ValueError(f"gamma must be a number >= 0 or 'auto', got {self.gamma!r}")

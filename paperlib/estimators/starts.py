@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,7 @@ def tune_temperature(
 
     No smaller, because zero rows are a stationary point of every objective, which a search would not leave.
     """
-    device = model.weight.device
-    logits = torch.cat([model(chunk.to(device)) for chunk in x.split(65536)])
+    logits = all_logits(model, x)
     penalty = gamma * model.penalty()
 
     def loss(factor: float) -> float:
@@ -65,3 +65,16 @@ def tune_temperature(
         return float(information + factor**2 * penalty)
 
     model.rescale(min((2.0**power for power in range(-4, 11)), key=loss))
+
+
+@torch.no_grad()
+def all_logits(model: LinearSoftmax, x: Tensor) -> Tensor:
+    """Logits of all of ``x``, shape ``[n, k]``, on the model's device; ``x`` moves there in parts."""
+    return torch.cat([model(chunk.to(model.weight.device)) for chunk in x.split(65536)])
+
+
+def path_to(gamma: float, first: float) -> list[float]:
+    """Gammas from ``first`` down to ``gamma``, each half of the one before, the last one exact."""
+    if not 0 < gamma < first:
+        return [gamma]
+    return [*(first * 0.5**step for step in range(math.ceil(math.log2(first / gamma)))), gamma]

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from paperlib import metrics
 from paperlib.data import load
-from paperlib.estimators import EntropyClustering
-from paperlib.experiments.results import Row, peak_memory, stamp
+from paperlib.experiments.fits import METRICS, clusterer, fit, judge, rows
+from paperlib.experiments.results import Row
 
-METRICS: dict[str, Callable[[Any, Any], float]] = {
-    "accuracy": metrics.clustering_accuracy,
-    "nmi": metrics.normalized_mutual_information,
-    "ari": metrics.adjusted_rand_index,
-}
+__all__ = ["METRICS", "QuickstartConfig", "run"]
 
 
 @dataclass(frozen=True)
@@ -55,38 +46,20 @@ def run(config: QuickstartConfig) -> Iterator[Row]:
     n_clusters = len(np.unique(train.y))
     for method in config.methods:
         for seed in range(config.n_seeds):
-            if method == "k-means":
-                model: Any = KMeans(n_clusters, n_init=config.n_init, random_state=seed)
-            else:
-                model = EntropyClustering(n_clusters, method=method, n_init=config.n_init, random_state=seed)
-            began = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # clusters used are a metric of their own
-                model.fit(np.asarray(train.x))
-            seconds = time.perf_counter() - began
-            device = "cpu" if method == "k-means" else None
-            memory, made = peak_memory(device), stamp(device)
-            loss = model.inertia_ / len(train.x) if method == "k-means" else model.loss_
-            measured = {
-                ("train", "loss"): float(loss),
-                ("train", "clusters_used"): float(metrics.clusters_used(model.labels_)),
-            }
-            for split, labels, truth in (
-                ("train", model.labels_, train.y),
-                ("test", model.predict(np.asarray(test.x)), test.y),
+            found = fit(clusterer(method, n_clusters, n_init=config.n_init, seed=seed), np.asarray(train.x))
+            labels = found.model.labels_
+            own = {"loss": found.loss, "clusters_used": metrics.clusters_used(labels)}
+            for split, measured in (
+                ("train", own | judge(train.y, labels)),
+                ("test", judge(test.y, found.model.predict(np.asarray(test.x)))),
             ):
-                measured |= {(split, name): metric(truth, labels) for name, metric in METRICS.items()}
-            for (split, name), value in measured.items():
-                yield Row(
+                yield from rows(
+                    measured,
                     paper="none",
                     table="quickstart",
                     dataset=f"{config.dataset}/{split}",
                     method=f"{method}, {config.n_init} starts",
                     size=config.size,
                     seed=seed,
-                    metric=name,
-                    value=value,
-                    seconds=seconds,
-                    peak_memory=memory,
-                    **made,
+                    **found.circumstances,
                 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paperlib.information import cross_entropy, kl_divergence
+from paperlib.pseudo_labels._laplacian import solve_laplacian
 
 _CHUNK = 2**16  # entries of an array of a chunk of rows: the arrays of a chunk stay in the processor's cache
 _TO_BOUNDARY = 0.99  # of the way to where a target or a distance would be zero is gone at most
@@ -136,12 +137,12 @@ class DualState:
             laplacian.addmm_(a, a.T, alpha=-1)
         force, laplacian = force / n, laplacian / n
         if math.isinf(self.weight):
-            return _solve_laplacian(laplacian, force + self.prior)
+            return solve_laplacian(laplacian, force + self.prior)
         slopes = self.slopes()
         proportions = self.weight * self.prior / slopes
         curvature = self.marginal / slopes
         laplacian -= curvature[:, None] * (curvature / curvature.sum())  # the shift's elimination
-        return _solve_laplacian(laplacian, force + proportions)
+        return solve_laplacian(laplacian, force + proportions)
 
     def value_and_gap(self) -> tuple[float, float]:
         r"""The objective, and a bound of the duality gap in nats.
@@ -164,26 +165,3 @@ class DualState:
             return value, gap + float(self.gaps @ (self.marginal - self.prior).abs())
         gap += float(kl_divergence(self.weight * self.prior, self.slopes() * self.marginal))
         return value + self.weight * float(cross_entropy(self.prior, self.marginal)), gap
-
-
-def work_type(probs: Tensor) -> torch.dtype:
-    return torch.float32 if probs.device.type == "mps" else torch.float64
-
-
-def _solve_laplacian(matrix: Tensor, force: Tensor) -> Tensor:
-    """Solve for a graph's Laplacian, of which only what is off the diagonal is read; the largest entry's vertex is 0.
-
-    The diagonal is summed from the rest, and scaled to one: weak edges beside strong ones keep their digits.
-    """
-    matrix.fill_diagonal_(0)
-    diagonal = -matrix.sum(1)
-    order = diagonal.argsort()[:-1]
-    scale = diagonal[order].rsqrt()
-    scaled = matrix[order[:, None], order] * scale * scale[:, None]
-    scaled.fill_diagonal_(1)
-    factor, failed = torch.linalg.cholesky_ex(scaled)
-    if failed:  # singular up to rounding
-        factor = torch.linalg.cholesky(scaled.fill_diagonal_(1 + 8 * len(force) * torch.finfo(force.dtype).eps))
-    solution = torch.zeros_like(force)
-    solution[order] = scale * torch.cholesky_solve((scale * force[order])[:, None], factor)[:, 0]
-    return solution

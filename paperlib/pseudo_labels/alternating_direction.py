@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -23,12 +24,15 @@ from paperlib._checks import (
     check_positive,
     check_prior,
     check_probabilities,
-    check_start,
     check_weight,
     check_whole,
 )
 from paperlib.information import kl_divergence
+from paperlib.pseudo_labels._rows import check_rows, over_ranks
 from paperlib.pseudo_labels.result import PseudoLabels
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,13 @@ class AlternatingDirection:
         check_whole(self.max_iterations, "max_iterations")
 
     def solve(
-        self, probs: Tensor, *, prior: Tensor | None = None, start: Tensor | None = None, warn: bool = True
+        self,
+        probs: Tensor,
+        *,
+        prior: Tensor | None = None,
+        start: Tensor | None = None,
+        warn: bool = True,
+        group: ProcessGroup | None = None,
     ) -> PseudoLabels:
         """Pseudo-labels for predictions ``probs``.
 
@@ -72,20 +82,23 @@ class AlternatingDirection:
             prior: target proportions, shape ``[k]``, positive, summing to one; uniform when None.
             start: targets of a similar problem, shape ``[n, k]``, of which the mean is used; every start will do.
             warn: whether to warn when it stops early; ``converged`` says so in any case.
+            group: ranks over which the rows are sharded, as in `ExpectationMaximization`.
 
         Raises:
             TypeError: if ``probs`` or ``start`` is not a floating-point tensor.
             ValueError: if a shape does not fit, or rows are not probabilities.
+            RuntimeError: if another rank's rows are refused.
         """
-        probs = check_probabilities(probs, "probs").detach()
+        probs, start, n = check_rows(probs, start, group)
         prior = check_prior(prior, probs)
-        start = check_start(start, probs)
         weight, log_probs = float(self.fairness_weight), probs.log()
-        mean = (prior if start is None else start.mean(0)).clamp_min(torch.finfo(probs.dtype).tiny)
+        mean = (prior if start is None else over_ranks(start.sum(0), group) / n).clamp_min(
+            torch.finfo(probs.dtype).tiny
+        )
         log_mean, iteration = mean.log(), 0
         while True:
             targets = torch.softmax(2 * log_probs + weight * (prior.log() - log_mean), dim=1)
-            marginal = targets.mean(0)
+            marginal = over_ranks(targets.sum(0), group) / n
             gap = weight * float(kl_divergence(marginal, log_mean.exp()))
             if gap <= self.tolerance or iteration == self.max_iterations:
                 break
@@ -98,7 +111,7 @@ class AlternatingDirection:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        value = splitting_objective(probs, targets, weight, prior)
+        value = float(weight * kl_divergence(marginal, prior) + over_ranks(_held(probs, targets), group) / n)
         return PseudoLabels(targets, value, iteration, gap <= self.tolerance, gap)
 
 
@@ -148,5 +161,9 @@ class ClosedFormAlternatingDirection:
 def splitting_objective(probs: Tensor, targets: Tensor, fairness_weight: float, prior: Tensor) -> float:
     """The problem's value at ``targets``, in nats; infinite where a target is positive and its prediction zero."""
     fair = fairness_weight * kl_divergence(targets.mean(0), prior)
-    held = (2 * kl_divergence(targets, probs) - torch.xlogy(targets, targets).sum(1)).mean()
-    return float(fair + held)
+    return float(fair + _held(probs, targets) / len(probs))
+
+
+def _held(probs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of targets and predictions, and their divergence, summed over the rows."""
+    return (2 * kl_divergence(targets, probs) - torch.xlogy(targets, targets).sum(1)).sum()

@@ -34,7 +34,8 @@ from torch import Tensor
 
 from paperlib._checks import check_positive, check_prior, check_probabilities, check_start, check_whole
 from paperlib.information import cross_entropy
-from paperlib.pseudo_labels._dual_state import DualState, work_type
+from paperlib.pseudo_labels._dual_state import DualState
+from paperlib.pseudo_labels._rows import work_type
 from paperlib.pseudo_labels.result import PseudoLabels
 
 _FIRST_FLOOR = 0.1  # over k
@@ -76,6 +77,8 @@ class DualNewton:
     marginal, but many targets share them.
 
     Zeros: predictions are in effect raised to a hundredth of the tolerance over k, so a sample can leave a zero.
+
+    Distribution: one process only; for rows in shards take `ExpectationMaximization`.
 
     Precision: chunks are worked on in float64, whatever the type of ``probs`` (in float32 on Apple's GPUs, which have
     no other). Targets are stored in that type, and a residual of what its rounding unit makes of the slopes is enough.

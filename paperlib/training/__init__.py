@@ -2,14 +2,22 @@
 
 from paperlib.training.full_batch import minimize_full_batch
 from paperlib.training.mini_batch import minimize_mini_batch
-from paperlib.training.objectives import MutualInformation, Objective, SelfLabeling
+from paperlib.training.objectives import (
+    MutualInformation,
+    Objective,
+    PseudoLabelSolver,
+    SelfLabeling,
+    pseudo_label_loss,
+)
 from paperlib.training.result import TrainingResult
 
 __all__ = [
     "MutualInformation",
     "Objective",
+    "PseudoLabelSolver",
     "SelfLabeling",
     "TrainingResult",
     "minimize_full_batch",
     "minimize_mini_batch",
+    "pseudo_label_loss",
 ]

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from paperlib.information import entropy
 from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
-from paperlib.pseudo_labels import ExpectationMaximization
+from paperlib.pseudo_labels import (
+    AlternatingDirection,
+    ClosedFormAlternatingDirection,
+    DualNewton,
+    ExpectationMaximization,
+    ProjectedGradient,
+    PseudoLabels,
+    Sinkhorn,
+)
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -26,26 +36,37 @@ class MutualInformation:
         return mutual_information_loss(logits, fairness_weight=self.fairness_weight, prior=self.prior)
 
 
+class PseudoLabelSolver(Protocol):
+    """A solver of `paperlib.pseudo_labels`: ``solve(probs, prior=..., warn=...)``, most with ``start=...``."""
+
+    @property
+    def solve(self) -> Callable[..., PseudoLabels]:
+        """Pseudo-labels for predictions ``[n, k]``."""
+        ...
+
+
 @dataclass
 class SelfLabeling:
-    r"""Reverse cross-entropy to optimal pseudo-labels, plus strong fairness of the pseudo-labels.
+    r"""The least value that a solver's problem has over all pseudo-labels, as a function of the logits alone.
+
+    The pseudo-labels are solved for at every call, so they are no variables of the search, and the gradient is that of
+    the problem with the pseudo-labels held fixed (envelope theorem). With `ExpectationMaximization` or `DualNewton` it
+    is the self-labelling loss of Zhang and Boykov (arXiv 2301.11405),
 
     .. math::
-        \min_y \; \frac1n \sum_i H(\sigma_i, y_i) + \lambda\, KL(u \| \bar y),
+        \min_y \; \frac1n \sum_i H(\sigma_i, y_i) + \lambda\, KL(u \| \bar y);
 
-    with the pseudo-labels eliminated: they are solved for at every call, so this is a function of the logits alone,
-    and its gradient is that of the loss with the pseudo-labels held fixed (envelope theorem; the minimiser is unique).
-
-    Source: Zhang and Boykov, arXiv 2301.11405, the self-labelling loss.
+    every other solver's problem is in its documentation, and `pseudo_label_loss` has the terms of each.
 
     Attributes:
-        solver: the pseudo-label solver; its fairness weight is the :math:`\lambda` above.
+        solver: the pseudo-label solver, with its weights.
         prior: :math:`u`, shape ``[k]``; uniform when None.
-        warm_start: start a solve at the last targets; only for calls on the same samples, as in a full batch.
+        warm_start: start a solve at the last targets; only for calls on the same samples, as in a full batch, and for
+            solvers that take a start (`Sinkhorn` does not).
         unsolved: number of calls in which the solver stopped before its criterion was met.
     """
 
-    solver: ExpectationMaximization
+    solver: PseudoLabelSolver
     prior: Tensor | None = None
     warm_start: bool = False
     unsolved: int = 0
@@ -55,9 +76,37 @@ class SelfLabeling:
         """The loss of ``logits``, shape ``[n, k]``, in nats."""
         with torch.no_grad():  # early stops are counted, not warned of: a search may pass through hard spots
             probs = torch.softmax(logits, dim=-1)
-            found = self.solver.solve(probs, prior=self.prior, start=self._targets, warn=False)
+            warm = {} if self._targets is None else {"start": self._targets}
+            found = self.solver.solve(probs, prior=self.prior, warn=False, **warm)
         self.unsolved += not found.converged
         if self.warm_start:
             self._targets = found.targets
-        fairness = fairness_loss(found.targets.mean(0), self.prior)
-        return self_labeling_loss(logits, found.targets) + self.solver.fairness_weight * fairness
+        return pseudo_label_loss(logits, found.targets, self.solver, self.prior)
+
+
+def pseudo_label_loss(logits: Tensor, targets: Tensor, solver: PseudoLabelSolver, prior: Tensor | None) -> Tensor:
+    r"""The problem that ``solver`` minimises over the targets, in nats, differentiable in the logits.
+
+    - `Sinkhorn`: :math:`\frac1n \sum_i [H(y_i, \sigma_i) - H(y_i) / s]`, the proportions being exact;
+    - `AlternatingDirection`: :math:`\frac1n \sum_i [2 H(y_i, \sigma_i) - H(y_i)] + \lambda KL(\bar y \| u)`;
+    - the others: their divergence plus :math:`\lambda` times fairness in their direction.
+
+    Args:
+        logits: shape ``[n, k]``.
+        targets: pseudo-labels, shape ``[n, k]``.
+        solver: of which problem.
+        prior: shape ``[k]``; uniform when None.
+    """
+    if isinstance(solver, Sinkhorn):
+        coupling = self_labeling_loss(logits, targets, divergence="cross_entropy")
+        return coupling - entropy(targets).mean() / solver.sharpness
+    marginal = targets.mean(0)
+    if isinstance(solver, AlternatingDirection | ClosedFormAlternatingDirection):
+        coupling = 2 * self_labeling_loss(logits, targets, divergence="cross_entropy") - entropy(targets).mean()
+        return coupling + solver.fairness_weight * fairness_loss(marginal, prior, direction="reverse")
+    if isinstance(solver, DualNewton | ProjectedGradient):
+        return self_labeling_loss(logits, targets) + solver.fairness_weight * fairness_loss(marginal, prior)
+    if isinstance(solver, ExpectationMaximization):
+        fairness = fairness_loss(marginal, prior, direction=solver.direction)
+        return self_labeling_loss(logits, targets, divergence=solver.divergence) + solver.fairness_weight * fairness
+    raise TypeError(f"{type(solver).__name__} has no loss here; use a solver of paperlib.pseudo_labels")

@@ -12,20 +12,28 @@ from sklearn.exceptions import ConvergenceWarning
 
 from paperlib.data import gaussian_blobs, load, two_strips
 from paperlib.estimators import EntropyClustering
+from paperlib.estimators.entropy_clustering import INITS, METHODS
+from paperlib.information import entropy
 from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
 from paperlib.metrics import adjusted_rand_index, clustering_accuracy
-from paperlib.pseudo_labels import ExpectationMaximization
+from paperlib.pseudo_labels import AlternatingDirection, ExpectationMaximization, Sinkhorn
 
 BLOBS = gaussian_blobs(300, 3, spread=0.6, seed=1)
 X, Y = np.asarray(BLOBS.x), np.asarray(BLOBS.y)
 
 
-@pytest.mark.parametrize("method", ["mutual_information", "self_labeling"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("init", INITS)
+def test_separated_blobs_are_found(method, init):
+    model = EntropyClustering(3, method=method, init=init, n_init=4, fairness_weight=2.0, random_state=0)
+    assert clustering_accuracy(Y, model.fit_predict(X)) > 0.97
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("init", ["k-means", "random"])
-@pytest.mark.parametrize("batch_size", [None, 100])
-def test_separated_blobs_are_found(method, init, batch_size):
+def test_separated_blobs_are_found_by_mini_batches(method, init):
     model = EntropyClustering(
-        3, method=method, init=init, n_init=4, batch_size=batch_size, max_iter=100, fairness_weight=2.0, random_state=0
+        3, method=method, init=init, n_init=3, batch_size=100, max_iter=15, fairness_weight=2.0, random_state=0
     )
     assert clustering_accuracy(Y, model.fit_predict(X)) > 0.97
 
@@ -39,13 +47,75 @@ def test_the_loss_is_the_one_documented():
     assert model.score(X) == pytest.approx(-information, abs=1e-9)
 
 
-def test_the_loss_of_self_labeling_is_the_one_documented():
-    model = EntropyClustering(3, method="self_labeling", gamma=0.02, fairness_weight=2.0, n_init=1, random_state=0)
-    model.fit(X)
+def cross_entropy_of(logits, y):
+    return self_labeling_loss(logits, y, divergence="cross_entropy")
+
+
+DOCUMENTED = {  # method: its solver, and its loss of logits and targets
+    "self_labeling": (
+        ExpectationMaximization(2.0, 10_000, 1e-9),
+        lambda logits, y: self_labeling_loss(logits, y) + 2.0 * fairness_loss(y.mean(0)),
+    ),
+    "collision_self_labeling": (
+        ExpectationMaximization(2.0, 10_000, 1e-6, divergence="collision_cross_entropy"),
+        lambda logits, y: (
+            -(logits.softmax(1) * y).sum(1).log().mean() + 2.0 * fairness_loss(y.mean(0), direction="forward")
+        ),
+    ),
+    "mi_adm": (
+        AlternatingDirection(2.0, tolerance=1e-12),
+        lambda logits, y: (
+            2 * cross_entropy_of(logits, y) - entropy(y).mean() + 2.0 * fairness_loss(y.mean(0), direction="reverse")
+        ),
+    ),
+    "sela": (Sinkhorn(10.0), lambda logits, y: cross_entropy_of(logits, y) - entropy(y).mean() / 10),
+}
+
+
+@pytest.mark.parametrize("method", DOCUMENTED)
+def test_the_loss_of_every_self_labelling_method_is_the_one_documented(method):
+    model = EntropyClustering(3, method=method, gamma=0.02, fairness_weight=2.0, n_init=1, random_state=0).fit(X)
     logits = torch.from_numpy(X @ model.coef_.T + model.intercept_)
-    y = ExpectationMaximization(2.0, tolerance=1e-9, max_iterations=10_000).solve(logits.softmax(1)).targets
-    expected = self_labeling_loss(logits, y) + 2.0 * fairness_loss(y.mean(0))
-    assert model.loss_ == pytest.approx(expected.item() + 0.02 * (model.coef_**2).sum(), abs=1e-5)
+    solver, loss = DOCUMENTED[method]
+    expected = loss(logits, solver.solve(logits.softmax(1)).targets).item()
+    assert model.loss_ == pytest.approx(expected + 0.02 * (model.coef_**2).sum(), abs=2e-4)
+    assert model.score(X) == pytest.approx(-expected, abs=2e-4)
+
+
+@pytest.fixture(scope="module")
+def fits_of_every_method():
+    x = np.asarray(gaussian_blobs(200, 3, spread=1.5, seed=3).x)
+    settings = {"gamma": 0.02, "n_init": 2, "random_state": 0}
+    return x, [EntropyClustering(3, method=method, **settings).fit(x) for method in METHODS]
+
+
+@pytest.mark.parametrize("place", range(len(METHODS)))
+def test_every_method_ends_where_its_own_loss_is_lower_than_at_the_others_solutions(fits_of_every_method, place):
+    x, fits = fits_of_every_method
+    for other in fits:
+        logits = torch.from_numpy(x @ other.coef_.T + other.intercept_)
+        assert fits[place].loss_ <= fits[place]._judge(logits, None) + 0.02 * (other.coef_**2).sum() + 1e-4
+
+
+def test_a_continuation_ends_lower_than_the_same_starts_without_it():
+    x = np.asarray(load("digits").x)
+    gamma = EntropyClustering(10, n_init=1, random_state=0).fit(x).critical_gamma_ / 300
+    straight, path = (
+        EntropyClustering(10, gamma=gamma, init=init, n_init=4, random_state=0).fit(x)
+        for init in ("k-means", "continuation")
+    )
+    assert path.loss_ < straight.loss_ - 1e-3
+
+
+@pytest.mark.parametrize("share", [20.0, 29.0])
+def test_a_continuation_to_a_large_gamma_is_its_first_start(share):
+    gamma = EntropyClustering(3, n_init=1, random_state=0).fit(X).critical_gamma_ / share
+    found = [
+        EntropyClustering(3, gamma=gamma, init=init, n_init=1, random_state=0).fit(X)
+        for init in ("k-means", "continuation")
+    ]
+    assert adjusted_rand_index(found[0].labels_, found[1].labels_) == 1.0
+    assert found[0].loss_ == pytest.approx(found[1].loss_, abs=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [None, 60])
@@ -211,12 +281,13 @@ def test_the_score_knows_the_prior():
 
 
 def test_pseudo_labels_that_could_not_be_solved_for_are_warned_of():
-    x = np.asarray(load("digits").x)[:400]
-    settings = {"method": "self_labeling", "init": "random", "n_init": 1, "max_iter": 10, "random_state": 0}
+    x = np.asarray(load("digits").x)[:200]
+    settings = {"init": "random", "n_init": 1, "max_iter": 3, "random_state": 0}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        EntropyClustering(10, fairness_weight=100.0, **settings).fit(x)
-    assert any("EM did not solve for the pseudo-labels at fairness_weight=100" in str(w.message) for w in caught)
+        EntropyClustering(10, method="collision_self_labeling", fairness_weight=1e4, **settings).fit(x)
+    message = "not solved for to the end at fairness_weight=10000, so the loss is an upper bound; lower fairness_weight"
+    assert any(message in str(w.message) for w in caught)
 
 
 def test_digits_beat_k_means():
@@ -241,8 +312,9 @@ def test_digits_beat_k_means():
         ({"gamma": math.nan}, "gamma must be a finite number"),
         ({"gamma": "small"}, "gamma must be a number >= 0 or 'auto', got 'small'"),
         ({"fairness_weight": math.inf}, "fairness_weight must be a finite number"),
-        ({"method": "kmeans"}, "method must be one of 'mutual_information', 'self_labeling', got 'kmeans'"),
+        ({"method": "kmeans"}, "method must be one of 'mutual_information', .*'sela', got 'kmeans'"),
         ({"init": "zeros"}, "init must be one of 'k-means', 'random'"),
+        ({"sharpness": 0}, "sharpness must be a finite number > 0, got 0"),
         ({"prior": [0.5, 0.5]}, "one entry for each of the 3 clusters"),
         ({"prior": [0.5, 0.6, 0.1]}, "prior must sum to one, got 1.2"),
         ({"prior": [1.5, -0.6, 0.1]}, "positive in every entry"),

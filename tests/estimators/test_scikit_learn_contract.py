@@ -4,7 +4,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from paperlib.estimators import EntropyClustering
+from paperlib.estimators import EntropyClustering, SoftRegularizedKMeans
 
 # The checks fit noise and a handful of samples, where using fewer clusters than asked is right and is warned of.
 pytestmark = pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.{ConvergenceWarning.__name__}")
@@ -12,6 +12,10 @@ pytestmark = pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__
 ESTIMATORS = [
     EntropyClustering(n_init=2, max_iter=30),
     EntropyClustering(3, method="self_labeling", n_init=2, max_iter=30),
+    EntropyClustering(3, method="collision_self_labeling", n_init=1, max_iter=20),
+    EntropyClustering(3, method="mi_adm", n_init=1, max_iter=20, init="continuation"),
+    EntropyClustering(3, method="sela", n_init=1, max_iter=20),
+    SoftRegularizedKMeans(n_init=2, max_iter=50),
     EntropyClustering(3, init="random", n_init=2, max_iter=30, batch_size=16),
 ]
 

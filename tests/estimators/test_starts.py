@@ -7,7 +7,7 @@ from scipy.special import softmax
 from sklearn.cluster import KMeans
 
 from paperlib.data import gaussian_blobs
-from paperlib.estimators.starts import kmeans_start, random_start, tune_temperature
+from paperlib.estimators.starts import kmeans_start, path_to, random_start, tune_temperature
 from paperlib.losses import mutual_information_loss
 from paperlib.models import LinearSoftmax
 
@@ -49,3 +49,11 @@ def test_the_temperature_is_the_best_of_its_grid(gamma):
 
     best = min((2.0**power for power in range(-4, 11)), key=total)
     torch.testing.assert_close(tuned.coef.detach(), best * weight)
+
+
+def test_a_path_halves_gamma_and_ends_at_the_one_asked_for():
+    path = path_to(0.3, 10.0)
+    assert path == [10.0, 5.0, 2.5, 1.25, 0.625, 0.3125, 0.3]
+    assert path_to(0.25, 1.0) == [1.0, 0.5, 0.25]
+    assert path_to(2.0, 1.0) == [2.0]
+    assert path_to(0.0, 1.0) == [0.0]

@@ -129,8 +129,8 @@ def test_no_gradient_flows_through_the_solver():
         ({"fairness_weight": math.inf}, "got inf"),
         ({"max_iterations": 0}, "max_iterations must be a whole number of at least 1"),
         ({"max_iterations": 2.5}, "got 2.5"),
-        ({"tolerance": 0}, "tolerance must be positive and finite"),
-        ({"tolerance": math.inf}, "tolerance must be positive and finite"),
+        ({"tolerance": 0}, "tolerance must be a finite number > 0"),
+        ({"tolerance": math.inf}, "tolerance must be a finite number > 0"),
         ({"fairness_weight": "1"}, "got '1'"),
     ],
 )

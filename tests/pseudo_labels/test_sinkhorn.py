@@ -51,7 +51,7 @@ def test_it_reaches_the_optimum_of_the_dual_by_a_generic_optimiser(sharpness):
 
 def test_at_a_great_sharpness_it_is_optimal_transport():
     sigma = predictions(24)
-    found = Sinkhorn(200.0, max_iterations=200_000, tolerance=1e-4).solve(sigma)
+    found = Sinkhorn(200.0, tolerance=1e-4).solve(sigma)
     rows, columns = np.kron(np.eye(24), np.ones(4)), np.kron(np.ones(24), np.eye(4))
     exact = linprog(
         -sigma.log().numpy().ravel() / 24, A_eq=np.vstack((rows, columns)), b_eq=np.r_[np.ones(24), np.full(4, 6)]
@@ -61,11 +61,24 @@ def test_at_a_great_sharpness_it_is_optimal_transport():
     assert np.bincount(found.targets.argmax(1)).tolist() == [6, 6, 6, 6]
 
 
+@pytest.mark.parametrize(("scale", "sharpness"), [(5.0, 25.0), (10.0, 10.0), (30.0, 10.0)])
+def test_a_few_iterations_do_where_as_many_scalings_are_far_from_the_optimum(scale, sharpness):
+    sigma = predictions(1000, 10, scale=scale, tilt=scale)
+    found = Sinkhorn(sharpness, tolerance=1e-6, max_iterations=30).solve(sigma)
+    shift = torch.zeros(10, dtype=torch.float64)
+    scores = sharpness * sigma.log()
+    for _ in range(30):  # scalings alone
+        shift = math.log(100) - torch.logsumexp(scores - torch.logsumexp(scores + shift, 1, keepdim=True), 0)
+    dual = (shift.mean() - torch.logsumexp(scores + shift, 1).mean()) / sharpness
+    assert found.converged
+    assert found.value - float(dual) > 0.05
+
+
 @pytest.mark.parametrize("sharpness", [2.0, 20.0])
 def test_the_gap_bounds_what_an_early_stop_loses(sharpness):
     sigma = predictions(100, 6, tilt=4.0)
     best = Sinkhorn(sharpness, tolerance=1e-11).solve(sigma).value
-    for limit in (1, 3, 8):
+    for limit in (1, 2, 4):
         early = Sinkhorn(sharpness, max_iterations=limit, tolerance=1e-14).solve(sigma, warn=False)
         assert -1e-12 <= early.value - best <= early.gap + 1e-12
 

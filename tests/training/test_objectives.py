@@ -4,8 +4,15 @@ import pytest
 import torch
 
 from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
-from paperlib.pseudo_labels import ExpectationMaximization
-from paperlib.training import MutualInformation, SelfLabeling
+from paperlib.pseudo_labels import (
+    AlternatingDirection,
+    ClosedFormAlternatingDirection,
+    DualNewton,
+    ExpectationMaximization,
+    ProjectedGradient,
+    Sinkhorn,
+)
+from paperlib.training import MutualInformation, SelfLabeling, pseudo_label_loss
 
 LOGITS = 2 * torch.randn(25, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -46,3 +53,39 @@ def test_solves_that_stopped_early_are_counted_and_do_not_warn():
     objective(LOGITS)
     objective(LOGITS)
     assert objective.unsolved == 2
+
+
+COLLISION = {"divergence": "collision_cross_entropy"}
+SOLVERS = {
+    "EM": ExpectationMaximization(1.5, 10_000, 1e-10),
+    "collision, forward": ExpectationMaximization(1.5, 10_000, 1e-7, **COLLISION),
+    "collision, reverse": ExpectationMaximization(1.5, 10_000, 1e-7, **COLLISION, direction="reverse"),
+    "dual Newton": DualNewton(1.5),
+    "projected gradient": ProjectedGradient(1.5, 1e-3, 2000, 1e-4),
+    "alternating directions": AlternatingDirection(1.5, tolerance=1e-12),
+    "closed form": ClosedFormAlternatingDirection(1.5),
+    "Sinkhorn": Sinkhorn(4.0, tolerance=1e-10),
+}
+PRIOR = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+FAIRNESS_CONSTANT = {"EM", "dual Newton", "projected gradient"}  # these leave -H(u) out of their value
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_the_loss_of_a_solver_is_the_value_that_it_reports(name):
+    solver, probs = SOLVERS[name], LOGITS.softmax(1)
+    options = {} if name == "closed form" else {"warn": False}
+    found = solver.solve(probs, prior=PRIOR, **options)
+    constant = 1.5 * float(torch.xlogy(PRIOR, PRIOR).sum()) if name in FAIRNESS_CONSTANT else 0.0
+    loss = pseudo_label_loss(LOGITS, found.targets, solver, PRIOR)
+    assert loss.item() == pytest.approx(found.value + constant, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["dual Newton", "alternating directions", "Sinkhorn"])
+def test_the_gradient_is_that_of_the_least_value(name):
+    logits = LOGITS[:6].clone().requires_grad_()
+    assert torch.autograd.gradcheck(SelfLabeling(SOLVERS[name], PRIOR), logits, eps=1e-5, atol=1e-5)
+
+
+def test_something_that_is_no_solver_is_refused():
+    with pytest.raises(TypeError, match="str has no loss here; use a solver of paperlib"):
+        pseudo_label_loss(LOGITS, LOGITS.softmax(1), "em", None)

@@ -91,8 +91,10 @@ def cluster_halves(task: Task, share: float, *, n_init: int, seed: int) -> Measu
     agreement = [metrics.adjusted_rand_index(first[half], second[half]) for half in halves]
     measured = {"agreement": float(np.mean(agreement)), "loss": float(np.mean([half.loss for half in found]))}
     if task.y is not None:
-        scores = [judge(task.y[half], model.labels_) for model, half in zip(models, halves, strict=True)]
-        measured |= {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
+        pairs = zip(models, halves, strict=True)
+        measured["accuracy"] = float(
+            np.mean([metrics.clustering_accuracy(task.y[half], model.labels_) for model, half in pairs])
+        )
     return measured, found[0].circumstances | {"seconds": sum(half.circumstances["seconds"] for half in found)}
 
 
@@ -109,13 +111,8 @@ def cluster_unbalanced(task: Task, ratio: float, arm: str, *, n_init: int, seed:
     method = "k-means" if arm == "k-means" else "mutual_information"
     model = clusterer(method, task.n_clusters, n_init=n_init, seed=seed, **options.get(arm, {}))
     found = fit(model, x)
-    sizes = np.bincount(model.labels_, minlength=task.n_clusters)
-    measured = {
-        "loss": found.loss,
-        "clusters_used": metrics.clusters_used(model.labels_),
-        "largest_over_smallest": float(sizes.max() / max(1, sizes.min())),
-    }
-    return measured | judge(y, model.labels_), found.circumstances
+    measured = {"loss": found.loss, "clusters_used": metrics.clusters_used(model.labels_), **judge(y, model.labels_)}
+    return measured, found.circumstances
 
 
 def cluster_into(task: Task, method: str, n_clusters: int, *, n_init: int, seed: int) -> Measurement:

@@ -15,8 +15,8 @@ from paperlib._checks import check_probabilities, check_start
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-_CHUNK = 2**18  # entries of a chunk: it stays in the cache, and outweighs the calls that it takes
-_CHUNKS_A_THREAD = 2  # fewer are not worth a thread
+_CHUNK = 2**19  # entries of a chunk: it stays in the cache, and outweighs the calls that it takes
+_CHUNKS_A_THREAD = 1  # at least, to be worth it
 _SPANS_A_THREAD = 4  # so that a thread which other processes hold up leaves its rest to the others
 ABREAST = 16  # rows that a chunk has a multiple of, but for the last
 

@@ -93,7 +93,7 @@ class ExpectationMaximization:
     start is its optimum. The stop is a certificate: ``gap`` bounds how far the value can be from the optimum.
 
     Cost: O(n k) an iteration. On the CPU rows are taken in chunks that stay in the cache: two arrays are read and one
-    is written, and an iteration on large arrays costs less than three copies of one (``benchmarks/em_iteration.py``);
+    is written, and an iteration on large arrays costs about three copies of one (``benchmarks/em_iteration.py``);
     about ten times that with collision and ``"reverse"``. The gap is computed at iterations 1, 2, 4, 8, ... and costs
     about as much as ten iterations. No array of ``[n, k]`` is made but the targets, and none with ``out``.
 

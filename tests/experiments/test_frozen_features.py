@@ -1,5 +1,7 @@
 """paperlib.experiments.frozen_features and frozen_run: the table and its diagnosis on small data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,11 @@ def test_the_table_has_every_method_and_seed_and_the_probe(blobs):
         frozen_features.PROBE,
     ]
     assert len({cell.key for cell in cells}) == len(cells)
+
+
+def test_more_starts_are_run_only_where_they_are_more(blobs):
+    same = replace(CONFIG, n_init_more=CONFIG.n_init)
+    assert len(list(table_cells(CONFIG, [blobs]))) - len(list(table_cells(same, [blobs]))) == 4
 
 
 def test_a_cell_measures_what_the_estimator_finds(blobs):

@@ -48,7 +48,6 @@ def test_the_true_prior_helps_where_classes_are_unequal_and_overlap():
     task = Task("blobs/all", data.x.numpy(), data.y.numpy(), 4)
     uniform, true = (cluster_unbalanced(task, 10, arm, n_init=2, seed=0)[0] for arm in ("uniform prior", "true prior"))
     assert true["accuracy"] > uniform["accuracy"]
-    assert true["largest_over_smallest"] > uniform["largest_over_smallest"]
 
 
 def test_each_arm_and_ratio_is_a_cell(blobs):

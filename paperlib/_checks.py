@@ -62,6 +62,18 @@ def check_whole(value: int, name: str, least: int = 1) -> int:
     return int(value)
 
 
+def check_enough_samples(n_samples: int, n_clusters: int) -> None:
+    """Refuse fewer samples than clusters.
+
+    Raises:
+        ValueError: if there are.
+    """
+    if n_samples < n_clusters:
+        raise ValueError(
+            f"n_samples={n_samples} is fewer than n_clusters={n_clusters}; give more samples or fewer clusters"
+        )
+
+
 def check_probabilities(probs: Tensor, name: str) -> Tensor:
     """Return ``probs`` if it is an ``[n, k]`` matrix of rows that are probabilities.
 

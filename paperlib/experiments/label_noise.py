@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from paperlib.data import load
-from paperlib.experiments.results import Row, peak_memory, stamp
-from paperlib.losses import self_labeling_loss
+from paperlib.experiments.fits import circumstances, fit_to_labels
+from paperlib.experiments.results import Row
 from paperlib.losses.self_labeling import Divergence
-from paperlib.models import LinearSoftmax, critical_gamma
-from paperlib.training import minimize_full_batch
 
 TOLD = ("level", "each", "nothing")
 SMOOTHING = 0.05  # least confusion in the labels of the reverse cross-entropy, which is infinite for zeros
@@ -65,7 +63,6 @@ def run(config: LabelNoiseConfig) -> Iterator[Row]:
 
     With ``told="nothing"`` the collision cross-entropy is the usual one, and is left out.
     """
-    made = stamp("cpu")
     for seed in range(config.n_seeds):
         x, y, x_test, y_test = _split(config, seed)
         n_classes, n_fit = int(y.max()) + 1, config.n_train - config.n_train // 5
@@ -80,11 +77,11 @@ def run(config: LabelNoiseConfig) -> Iterator[Row]:
                     targets = soft_labels(labels, known, n_classes, coupling=coupling)
                     began, found = time.perf_counter(), []
                     for price in config.prices:
-                        model = fit(x[:n_fit], targets[:n_fit], coupling, price)
+                        model = fit_to_labels(x[:n_fit], targets[:n_fit], coupling, price)
                         held_out = float((model(x[n_fit:]).argmax(1) == labels[n_fit:]).double().mean())
                         correct = float((model(x_test).argmax(1) == y_test).double().mean())
                         found.append((held_out, price, correct))
-                    seconds, memory = time.perf_counter() - began, peak_memory("cpu")
+                    made = circumstances(began)
                     for name, (_, _, accuracy) in (
                         ("price chosen", max(found)),
                         ("least price", min(found, key=lambda one: one[1])),
@@ -98,8 +95,6 @@ def run(config: LabelNoiseConfig) -> Iterator[Row]:
                             seed=seed,
                             metric="accuracy",
                             value=accuracy,
-                            seconds=seconds,
-                            peak_memory=memory,
                             **made,
                         )
 
@@ -132,17 +127,6 @@ def soft_labels(labels: Tensor, confusion: Tensor, n_classes: int, *, coupling: 
     """
     share = confusion.clamp_min(SMOOTHING if coupling == "reverse_cross_entropy" else 0.0)[:, None]
     return (1 - share) * torch.nn.functional.one_hot(labels, n_classes) + share / n_classes
-
-
-def fit(x: Tensor, targets: Tensor, coupling: Divergence, price: float) -> LinearSoftmax:
-    """A linear softmax from zero weights; ``price`` is a share of the critical gamma. Cost: O(n k d) an iteration."""
-    n_classes = targets.shape[1]
-    weight = x.new_zeros(n_classes, x.shape[1])
-    scale = float(x.var(0, correction=0).sum()) ** 0.5
-    model = LinearSoftmax(weight, weight[:, 0], mean=x.mean(0), scale=scale)
-    gamma = price * critical_gamma(x, n_classes)
-    minimize_full_batch(model, lambda logits: self_labeling_loss(logits, targets, divergence=coupling), x, gamma=gamma)
-    return model
 
 
 def _split(config: LabelNoiseConfig, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

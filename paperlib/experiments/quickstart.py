@@ -9,7 +9,7 @@ import numpy as np
 
 from paperlib import metrics
 from paperlib.data import load
-from paperlib.experiments.fits import METRICS, clusterer, fit, judge, rows
+from paperlib.experiments.fits import METRICS, clusterer, fit, judge, labels_of, rows
 from paperlib.experiments.results import Row
 
 __all__ = ["METRICS", "QuickstartConfig", "run"]
@@ -41,17 +41,16 @@ def run(config: QuickstartConfig) -> Iterator[Row]:
     squared distance a sample for K-means.
     """
     train, test = load(config.dataset, split="train"), load(config.dataset, split="test")
-    if train.y is None or test.y is None:
-        raise ValueError(f"{config.dataset} has no labels to judge a clustering by; choose a labelled data set")
-    n_clusters = len(np.unique(train.y))
+    truth, test_truth = labels_of(train), labels_of(test)
+    n_clusters = len(np.unique(truth))
     for method in config.methods:
         for seed in range(config.n_seeds):
             found = fit(clusterer(method, n_clusters, n_init=config.n_init, seed=seed), np.asarray(train.x))
             labels = found.model.labels_
             own = {"loss": found.loss, "clusters_used": metrics.clusters_used(labels)}
             for split, measured in (
-                ("train", own | judge(train.y, labels)),
-                ("test", judge(test.y, found.model.predict(np.asarray(test.x)))),
+                ("train", own | judge(truth, labels)),
+                ("test", judge(test_truth, found.model.predict(np.asarray(test.x)))),
             ):
                 yield from rows(
                     measured,

@@ -124,8 +124,8 @@ class _Dual:
     def log_rows(self, shift: Tensor) -> Tensor:
         return torch.logsumexp(self.scores + shift, dim=1, keepdim=True)
 
-    def value(self, shift: Tensor) -> Tensor:
-        return self.prior @ shift - self.mean(self.log_rows(shift))[0]
+    def value(self, shift: Tensor, log_rows: Tensor) -> Tensor:
+        return self.prior @ shift - self.mean(log_rows)[0]
 
     def annealed(self, limit: int) -> tuple[Tensor, int]:
         """A shift to start from, by two steps for each of a rising sequence of sharpnesses; and how many that were."""
@@ -139,7 +139,8 @@ class _Dual:
 
     def ascend(self, shift: Tensor) -> Tensor:
         """The better of a pair of scalings and a Newton step that raises the dual enough."""
-        log_targets = self.scores - self.log_rows(shift)
+        log_rows = self.log_rows(shift)
+        log_targets = self.scores - log_rows
         columns = logsumexp_over_ranks(torch.logsumexp(log_targets, dim=0), self.group)
         scaled = (self.prior * self.n).log() - columns
         targets = (log_targets + shift).exp_()
@@ -147,10 +148,10 @@ class _Dual:
         direction = solve_laplacian(-over_ranks(targets.T @ targets, self.group) / self.n, gradient)
         if not bool(direction.isfinite().all()):  # a cluster that shares no sample with any other
             return scaled
-        here, best, length = self.value(shift), self.value(scaled), 1.0
+        here, best, length = self.value(shift, log_rows), self.value(scaled, self.log_rows(scaled)), 1.0
         for _ in range(_HALVINGS):
             moved = shift + length * direction
-            value = self.value(moved)
+            value = self.value(moved, self.log_rows(moved))
             if value >= here + _ENOUGH * length * (gradient @ direction):
                 return moved if value > best else scaled
             length /= 2
@@ -161,11 +162,9 @@ class _Dual:
         log_rows = self.log_rows(shift)
         targets = torch.exp(self.scores + shift - log_rows)
         targets *= (self.prior / self.mean(targets).clamp_min(torch.finfo(targets.dtype).tiny)).clamp_max(1)
-        missing_rows, missing_columns = (
-            (1 - targets.sum(1)).clamp_min(0),
-            (self.prior - self.mean(targets)).clamp_min(0),
-        )
+        missing_rows = (1 - targets.sum(1)).clamp_min(0)
+        missing_columns = (self.prior - self.mean(targets)).clamp_min(0)
         if float(missing_columns.sum()) > 0:
             targets += missing_rows[:, None] * (missing_columns / missing_columns.sum())
         value = self.mean((torch.xlogy(targets, targets) - targets * self.scores).sum(1))
-        return targets, float(value), max(float(value - self.prior @ shift + self.mean(log_rows)[0]), 0.0)
+        return targets, float(value), max(float(value - self.value(shift, log_rows)), 0.0)

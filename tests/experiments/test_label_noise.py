@@ -8,7 +8,8 @@ import torch
 
 from paperlib.data import Dataset, gaussian_blobs
 from paperlib.experiments import label_noise, read_rows
-from paperlib.experiments.label_noise import LAPTOP, LabelNoiseConfig, fit, replace_labels, run, soft_labels
+from paperlib.experiments.fits import fit_to_labels
+from paperlib.experiments.label_noise import LAPTOP, LabelNoiseConfig, replace_labels, run, soft_labels
 from paperlib.losses import self_labeling_loss
 from paperlib.models import critical_gamma
 
@@ -45,7 +46,7 @@ def test_the_price_is_chosen_by_the_labels_held_out_not_by_the_true_ones(blobs, 
     def fake_fit(x, targets, coupling, price):
         return lambda points: torch.eye(3)[[guess[price]] * len(points)]
 
-    monkeypatch.setattr(label_noise, "fit", fake_fit)
+    monkeypatch.setattr(label_noise, "fit_to_labels", fake_fit)
     monkeypatch.setattr(label_noise, "replace_labels", lambda y, *_, **__: (0 * y + 1, 0 * y.double()))
     x, y = torch.randn(60, 2, generator=generator()), torch.arange(60) % 3
     truth = Dataset(x, 0 * y, name="plain", source="none", license="none", split="test")
@@ -88,7 +89,7 @@ def test_only_the_reverse_cross_entropy_is_given_no_zeros():
 def test_a_fit_is_a_stationary_point_of_its_penalised_loss(coupling):
     data = gaussian_blobs(90, 3, spread=3.0, seed=0)
     targets = soft_labels(data.y, torch.full((90,), 0.3, dtype=torch.float64), 3, coupling=coupling)
-    model = fit(data.x, targets, coupling, 0.1)
+    model = fit_to_labels(data.x, targets, coupling, 0.1)
     gamma = 0.1 * critical_gamma(data.x, 3)
     loss = self_labeling_loss(model(data.x), targets, divergence=coupling) + gamma * model.penalty()
     assert loss < self_labeling_loss(torch.zeros(90, 3, dtype=data.x.dtype), targets, divergence=coupling)

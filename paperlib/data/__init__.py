@@ -7,6 +7,24 @@ own need no loader: any array ``[n, d]`` goes straight into an estimator.
 from paperlib.data.dataset import Dataset
 from paperlib.data.frozen import read_features
 from paperlib.data.registry import available, load
-from paperlib.data.toy import gaussian_blobs, two_moons, two_strips
+from paperlib.data.toy import (
+    gaussian_blobs,
+    gaussians_and_student,
+    informative_features,
+    scattered_moons,
+    two_moons,
+    two_strips,
+)
 
-__all__ = ["Dataset", "available", "gaussian_blobs", "load", "read_features", "two_moons", "two_strips"]
+__all__ = [
+    "Dataset",
+    "available",
+    "gaussian_blobs",
+    "gaussians_and_student",
+    "informative_features",
+    "load",
+    "read_features",
+    "scattered_moons",
+    "two_moons",
+    "two_strips",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,13 +12,12 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from paperlib.training.objectives import Objective
 from paperlib.training.result import TrainingResult
 
 
 def minimize_full_batch(
     model: nn.Module,
-    objective: Objective,
+    objective: Callable[[Tensor], Tensor],
     x: Tensor,
     *,
     gamma: float = 0.0,

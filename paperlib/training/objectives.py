@@ -21,7 +21,13 @@ from paperlib.pseudo_labels import (
     Sinkhorn,
 )
 
-Objective = Callable[[Tensor], Tensor]
+
+class Objective(Protocol):
+    """What an optimiser minimises: a function of the logits, and of which samples they belong to."""
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None, /) -> Tensor:
+        """A scalar; ``index`` ``[b]`` has the places of a batch's samples in the data, None is all in their order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class MutualInformation:
     fairness_weight: float = 1.0
     prior: Tensor | None = None
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[n, k]``, in nats."""
         return mutual_information_loss(logits, fairness_weight=self.fairness_weight, prior=self.prior)
 
@@ -72,7 +78,7 @@ class SelfLabeling:
     unsolved: int = 0
     _targets: Tensor | None = field(default=None, repr=False)
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[n, k]``, in nats."""
         with torch.no_grad():  # early stops are counted, not warned of: a search may pass through hard spots
             probs = torch.softmax(logits, dim=-1)

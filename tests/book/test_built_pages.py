@@ -9,7 +9,10 @@ import pytest
 from built_book import Visit, built_pages
 
 pytestmark = pytest.mark.browser
-every_page = pytest.mark.parametrize("name", built_pages())
+# All tests of a page go to one worker, so that a page is visited once and not once a worker.
+every_page = pytest.mark.parametrize(
+    "name", [pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in built_pages()]
+)
 Visited = Callable[[str], Visit]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from paperlib.data import gaussian_blobs, two_moons, two_strips
+from paperlib.data import gaussian_blobs, gaussians_and_student, scattered_moons, two_moons, two_strips
 
 
 def sum_of_squares(x, labels):
@@ -62,14 +62,75 @@ def test_moons_without_noise_lie_on_their_half_circles():
     assert (lower[:, 1] < 0.5 + 1e-9).all()
 
 
-@pytest.mark.parametrize("make", [lambda seed: gaussian_blobs(50, 4, seed=seed), lambda seed: two_moons(50, seed=seed)])
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("df", [1.0, 2.0])
+def test_gaussians_and_student_are_the_draws_of_the_authors_class_by_class(df, seed):
+    random = np.random.RandomState(seed)
+    y = sorted(row.argmax() for row in random.multinomial(1, [1 / 4] * 4, size=20))
+    parts = [
+        random.multivariate_normal(mean, np.eye(2), size=y.count(k))
+        for k, mean in enumerate([(3, 3), (3, -3), (-3, 3)])
+    ]
+    normal = random.multivariate_normal([0, 0], np.eye(2), size=y.count(3))
+    chi = random.chisquare(df, y.count(3))
+    parts += [[np.sqrt(df / chi[i]) * normal[i] + np.array([-3, -3])] for i in range(y.count(3))]
+    data = gaussians_and_student(20, df=df, separation=3, seed=seed)
+    assert data.y.tolist() == y
+    np.testing.assert_array_equal(data.x, np.concatenate(parts))
+
+
+def test_the_student_has_heavier_tails_the_fewer_its_degrees_of_freedom():
+    data = {df: gaussians_and_student(df=df) for df in (1.0, 2.0, 1e6)}
+    spread = {df: (given.x[given.y == 3] + 5).norm(dim=1).quantile(0.99).item() for df, given in data.items()}
+    assert spread[1.0] > 2 * spread[2.0] > 4 * spread[1e6]
+    assert spread[1e6] == pytest.approx(np.sqrt(2 * np.log(100)), rel=0.1)  # a Gaussian in the plane
+
+
+def test_scattered_moons_are_the_draws_of_the_authors_point_by_point():
+    random = np.random.RandomState(4)
+    angles, y = random.uniform(0, np.pi, 15), random.binomial(1, 0.5, 15)
+    noise = random.normal(0, 0.2, (15, 2))
+    expected = []
+    for i, angle in enumerate(angles):
+        angle = angle * (2 * y[i] - 1)
+        centre = np.array([3 / 2 * (2 * y[i] - 1), -3 / 4 * (2 * y[i] - 1)])
+        expected.append(3 * np.array([np.cos(angle), np.sin(angle)]) + centre + noise[i])
+    data = scattered_moons(15, radius=3, noise=0.2, seed=4)
+    assert data.y.tolist() == y.tolist()
+    np.testing.assert_allclose(data.x, expected, rtol=1e-14)
+
+
+def test_scattered_moons_without_noise_lie_on_their_half_circles():
+    data = scattered_moons(noise=0)
+    upper, lower = data.x[data.y == 1], data.x[data.y == 0]
+    assert len(upper) + len(lower) == 500
+    for moon, centre in ((upper, (1, -0.5)), (lower, (-1, 0.5))):
+        radii = (moon - torch.tensor(centre)).norm(dim=1)
+        torch.testing.assert_close(radii, torch.full_like(radii, 2))
+    assert (upper[:, 1] > -0.5).all()
+    assert (lower[:, 1] < 0.5).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: gaussian_blobs(50, 4, seed=seed),
+        lambda seed: two_moons(50, seed=seed),
+        lambda seed: scattered_moons(50, seed=seed),
+        lambda seed: gaussians_and_student(50, seed=seed),
+    ],
+)
 def test_a_seed_makes_the_same_data_again_and_another_seed_others(make):
     assert torch.equal(make(3).x, make(3).x)
     assert torch.equal(make(3).y, make(3).y)
     assert not torch.equal(make(3).x, make(4).x)
 
 
-@pytest.mark.parametrize("data", [two_strips(), gaussian_blobs(9, 2), two_moons(9)], ids=lambda data: data.name)
+@pytest.mark.parametrize(
+    "data",
+    [two_strips(), gaussian_blobs(9, 2), two_moons(9), scattered_moons(9), gaussians_and_student(9)],
+    ids=lambda data: data.name,
+)
 def test_toy_problems_are_float64_and_say_where_they_come_from(data):
     assert (data.x.dtype, data.y.dtype) == (torch.float64, torch.int64)
     assert data.source == f"paperlib.data.{data.name}"
@@ -96,6 +157,12 @@ def test_toy_problems_are_float64_and_say_where_they_come_from(data):
         (lambda: two_moons(float("nan")), r"n_samples=nan must be a whole number >= 2"),
         (lambda: two_moons(9, noise=-0.1), r"noise=-0.1 must be a finite number >= 0"),
         (lambda: two_moons(9, noise=float("nan")), r"noise=nan must be a finite number >= 0"),
+        (lambda: scattered_moons(0), r"n_samples=0 must be a whole number >= 1"),
+        (lambda: scattered_moons(9, radius=0), r"radius=0 must be a finite number > 0"),
+        (lambda: scattered_moons(9, noise=-1), r"noise=-1 must be a finite number >= 0"),
+        (lambda: gaussians_and_student(1.5), r"n_samples=1.5 must be a whole number >= 1"),
+        (lambda: gaussians_and_student(9, df=0), r"df=0 must be a finite number > 0"),
+        (lambda: gaussians_and_student(9, separation=0), r"separation=0 must be a finite number > 0"),
     ],
 )
 def test_arguments_out_of_range_are_refused(call, message):

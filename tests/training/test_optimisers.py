@@ -68,7 +68,13 @@ def test_mini_batches_come_close_to_the_full_batch(x):
 def test_the_value_of_mini_batches_is_the_mean_over_the_last_epoch(x):
     model = start(x)
     result = minimize_mini_batch(
-        model, lambda logits: MutualInformation()(logits), x, gamma=1e-2, batch_size=240, max_iter=2, learning_rate=0.0
+        model,
+        MutualInformation(),
+        x,
+        gamma=1e-2,
+        batch_size=240,
+        max_iter=2,
+        learning_rate=0.0,
     )
     assert result.value == pytest.approx(total(model, x, 1e-2))
     order = torch.randperm(240, generator=torch.Generator().manual_seed(3))
@@ -93,7 +99,7 @@ def test_the_last_steps_of_mini_batches_are_small(x):
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_is_never_called_converged(x, bad):
-    def broken(logits):
+    def broken(logits, index=None):
         return logits.sum() * bad
 
     assert not minimize_full_batch(start(x), broken, x).converged
@@ -116,3 +122,22 @@ def test_the_same_generator_gives_the_same_weights_and_another_other_weights(x):
 
     assert torch.equal(run(0), run(0))
     assert not torch.equal(run(0), run(1))
+
+
+def test_a_constant_step_stops_when_the_epochs_stop_improving(x):
+    generator = torch.Generator().manual_seed(0)
+    options = {"batch_size": 60, "max_iter": 400, "schedule": "constant", "generator": generator}
+    stopped = minimize_mini_batch(start(x), MutualInformation(), x, tol=1e-3, patience=5, **options)
+    assert stopped.converged
+    assert 5 < stopped.n_iterations < 400
+    assert not minimize_mini_batch(start(x), MutualInformation(), x, tol=0.0, **options | {"max_iter": 3}).converged
+
+
+def test_an_optimiser_goes_on_where_it_was(x):
+    together, apart = start(x), start(x)
+    options = {"batch_size": len(x), "schedule": "constant"}
+    minimize_mini_batch(together, MutualInformation(), x, max_iter=6, learning_rate=0.01, **options)
+    optimizer = torch.optim.Adam(apart.parameters(), lr=0.01)
+    for _ in range(6):
+        minimize_mini_batch(apart, MutualInformation(), x, max_iter=1, optimizer=optimizer, **options)
+    torch.testing.assert_close(apart.coef, together.coef)

@@ -1,0 +1,94 @@
+"""The GEMINI objectives with their geometry bound, and virtual adversarial training added to any objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from paperlib.kernels import GramOperator
+from paperlib.losses import gemini, virtual_adversarial_loss
+from paperlib.training.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Gemini:
+    """Minus :func:`paperlib.losses.gemini`, with what it has to know of where the samples lie.
+
+    Attributes:
+        objective: one of the twelve.
+        features: for all samples, ``[n, d]``; see there. Batches of it are moved to the logits, so it may be larger
+            than their device.
+        distance: with ``features`` and a Wasserstein objective: a function from the ``[b, d]`` of a batch to distances
+            ``[b, b]``, Euclidean when None.
+        affinity: kernel or distances of all samples, ``[n, n]``, or a kernel's `paperlib.kernels.GramOperator`.
+        entropic: see there.
+        n_pairs: see there.
+        generator: see there.
+    """
+
+    objective: str
+    features: Tensor | None = None
+    distance: Callable[[Tensor], Tensor] | None = None
+    affinity: Tensor | GramOperator | None = None
+    entropic: float | None = None
+    n_pairs: int | None = None
+    generator: torch.Generator | None = None
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """Minus the objective of ``logits``, shape ``[n, k]``."""
+        features, affinity = self.features, self.affinity
+        if features is not None:
+            features = _at(features, index).to(logits)
+            if self.distance is not None:
+                affinity = self.distance(features)
+                features = None
+        elif isinstance(affinity, GramOperator):
+            affinity = GramOperator(_at(affinity.x, index).to(logits), affinity.kernel)
+        elif affinity is not None:
+            affinity = (affinity if index is None else _at(_at(affinity, index).mT, index).mT).to(logits)
+        return -gemini(
+            logits,
+            self.objective,
+            features=features,
+            affinity=affinity,
+            entropic=self.entropic,
+            n_pairs=self.n_pairs,
+            generator=self.generator,
+        )
+
+
+def _at(values: Tensor, index: Tensor | None) -> Tensor:
+    """The rows of the batch, wherever the index lies."""
+    return values if index is None else values[index.to(values.device)]
+
+
+@dataclass(frozen=True)
+class VirtualAdversarial:
+    """An objective plus ``weight`` times :func:`paperlib.losses.virtual_adversarial_loss` of the same batch.
+
+    Attributes:
+        objective: to which it is added.
+        model: what is trained.
+        x: inputs of all samples, shape ``[n, ...]``.
+        weight: at least zero.
+        radius: of the perturbation, in the unit of ``x``.
+        generator: draws the first directions.
+    """
+
+    objective: Objective
+    model: nn.Module
+    x: Tensor
+    weight: float = 1.0
+    radius: float = 1.0
+    generator: torch.Generator | None = None
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The sum for ``logits``, shape ``[n, k]``, nats where the objective is in nats."""
+        x = _at(self.x, index).to(logits.device)
+        smoothness = virtual_adversarial_loss(
+            self.model, x, logits.detach(), radius=self.radius, generator=self.generator
+        )
+        return self.objective(logits, index) + self.weight * smoothness

@@ -18,12 +18,16 @@ import torch
 import yaml
 from scipy.special import logsumexp, softmax
 
-from paperlib.data import two_strips
+from paperlib.data import load, two_strips
 from paperlib.experiments import read_rows
+from paperlib.experiments.choosing_k_problems import IMAGES, PROBLEMS
 from paperlib.experiments.label_noise import LabelNoiseConfig
 from paperlib.experiments.label_noise import run as label_noise
+from paperlib.experiments.reported import compare, read_reported
 from paperlib.information import collision_cross_entropy, cross_entropy, entropy, kl_divergence, renyi_entropy
 from paperlib.losses import fairness_loss, mutual_information_loss
+from paperlib.metrics import adjusted_rand_index
+from paperlib.models import MLP
 from paperlib.pseudo_labels import ExpectationMaximization, ProjectedGradient
 from paperlib.soft_kmeans import soft_assignments, soft_kmeans_loss, soft_regularized_kmeans, weighted_means
 from paperlib.theory import two_class_loss
@@ -33,6 +37,7 @@ from paperlib.theory.equivalence import soft_kmeans_identity
 from paperlib.theory.hard_margin import hard_margin
 from paperlib.theory.margin_path import margin_path
 from paperlib.theory.two_means import exact_two_means
+from paperlib.training import Gemini, minimize_full_batch
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = {row["id"]: row for row in yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["claims"]}
@@ -450,23 +455,96 @@ def test_gemini_empty_clusters():
 
 
 def test_gemini_selects_k():
-    assert_waiting("gemini_selects_k")
+    x = RNG(1).standard_normal((12, 2))
+    for seed in range(20):  # whatever two clusters are, a third that is filled from one of them raises the objective
+        two = np.eye(3)[RNG(seed).permutation([0, 1] * 6)][:, :2]
+        moved = (two[:, 0] == 1) & (RNG(seed).random(12) < 0.5)
+        three = np.column_stack([two[:, 0] * ~moved, two[:, 1], moved])
+        for name in ("kl", "tv", "hellinger"):
+            divergence = paper.F_DIVERGENCES[name]
+            assert paper.one_vs_all(three, divergence) > paper.one_vs_all(two, divergence) + 1e-3
+        assert paper.one_vs_one(three, paper.mmd(x)) > paper.one_vs_one(two, paper.mmd(x)) + 1e-6
+
+    rows = [row for row in read_rows(ROOT / "results" / "choosing_k.csv") if row.metric == "emerging"]
+    true = {name: problem.n_clusters for name, problem in PROBLEMS.items() if name not in IMAGES}
+    for objective in ("kl_ova", "tv_ova", "hellinger_ova", "mmd_ova", "mmd_ovo"):
+        method = f"{objective}, linear"
+        said = {name: [r.value for r in rows if (r.dataset, r.method) == (name, method)] for name in true}
+        assert {len(numbers) for numbers in said.values()} == {5}
+        right = {name: sum(number == true[name] for number in numbers) for name, numbers in said.items()}
+        assert sum(right.values()) < 5 * len(true) / 3
+        none = [said[name] for name in true if true[name] == 1]
+        assert np.min(none) > 1
+        for name in ("blobs 3, d 2, clear", "blobs 5, d 2, clear"):
+            assert np.mean(none, axis=1).min() > np.mean(said[name]) - 1.5
 
 
 def test_gemini_no_regularisation():
-    assert_waiting("gemini_no_regularisation")
+    digits = load("digits")
+    x, y = digits.x[:1000].float(), digits.y[:1000]
+    x = (x - x.mean(0)) / x.var(0).mean().sqrt()
+
+    def mean_score(objective, hidden, gamma=0.0):
+        scores = []
+        for seed in range(4):  # the same starts for every objective
+            model = MLP(64, 10, hidden=hidden, generator=torch.Generator().manual_seed(seed))
+            model.penalty = lambda model=model: model.layers[-1].weight.square().sum()
+            features = x if objective.startswith("mmd") else None
+            minimize_full_batch(model, Gemini(objective, features=features), x, gamma=gamma, max_iter=150)
+            scores.append(adjusted_rand_index(y, model(x).argmax(1).numpy()))
+        return np.mean(scores)
+
+    for hidden in ((), (100,)):
+        information = mean_score("kl_ova", hidden)
+        assert min(mean_score("mmd_ova", hidden), mean_score("mmd_ovo", hidden)) > information + 0.08
+    assert mean_score("kl_ova", (), gamma=0.01) > mean_score("kl_ova", ()) + 0.08, "a penalty is what it lacks"
 
 
 def test_gemini_gaussians_and_student():
-    assert_waiting("gemini_gaussians_and_student")
+    rows = read_rows(ROOT / "results" / "gemini_toy.csv")
+    compared = compare(rows, read_reported(ROOT / "results" / "reported.csv"))
+    scores = [one for one in compared if one.reported.metric == "ari"]
+    assert len(scores) == 40
+    assert {len(one.values) for one in scores} == {20}
+    assert sum(one.agrees() for one in scores) >= 36
 
 
 def test_gemini_moons():
-    assert_waiting("gemini_moons")
+    rows = read_rows(ROOT / "results" / "gemini_toy.csv")
+
+    def share(objective, k, metric, least):
+        """Share of the seeds that reach ``least``."""
+        wanted = ("two moons", f"{objective}, K={k}", metric)
+        found = np.array([row.value for row in rows if (row.table, row.method, row.metric) == wanted])
+        assert len(found) == 20
+        return (found >= least).mean()
+
+    assert share("wasserstein_ovo", 2, "ari", 1.0) > 0.8
+    assert share("wasserstein_ovo", 5, "many_to_one_accuracy", 1.0) > 0.8
+    assert share("kl_ova", 2, "ari", 0.5) == share("kl_ova", 5, "many_to_one_accuracy", 1.0) == 0
 
 
 def test_gemini_mnist():
-    assert_waiting("gemini_mnist")
+    rows = read_rows(ROOT / "results" / "gemini_images.csv")
+
+    def mean(model, smooth, names):
+        scores = [
+            row.value
+            for row in rows
+            if row.table == "MNIST" and row.metric == "ari" and f", {model}, K=10, VAT" in row.method
+            if row.method.startswith(names) and ("VAT 0," not in row.method) == smooth
+        ]
+        assert len(scores) >= 2
+        return np.mean(scores)
+
+    blind, seeing = ("kl", "tv", "hellinger"), ("mmd", "wasserstein")
+    lead = {
+        (model, smooth): mean(model, smooth, seeing) - mean(model, smooth, blind)
+        for model in ("mlp", "lenet5")
+        for smooth in (False, True)
+    }
+    assert min(lead["mlp", False], lead["lenet5", False]) > 0.05
+    assert lead["lenet5", True] < lead["lenet5", False] / 2
 
 
 def test_gemini_cifar10():

@@ -1,4 +1,4 @@
-"""Toy problems in the plane, where the answer can be seen: float64, made from a seed, nothing to download."""
+"""Toy problems, most in the plane, where the answer can be seen: float64, made from a seed, nothing to download."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from paperlib._checks import check_enough_samples, check_positive, check_prior, check_weight, check_whole
+from paperlib.estimators.inputs import shared_tensor, total_variance
 from paperlib.estimators.starts import all_logits, kmeans_start, path_to, random_start, tune_temperature
 from paperlib.models import LinearSoftmax, critical_gamma
 from paperlib.pseudo_labels import AlternatingDirection, DualNewton, ExpectationMaximization, Sinkhorn
@@ -172,20 +173,17 @@ class EntropyClustering(ClusterMixin, BaseEstimator):
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         check_enough_samples(len(data), self.n_clusters)
         device = resolve_device(self.device)
-        shareable = data.flags.writeable and min(data.strides) >= 0  # what torch can look at without a copy
-        x = torch.from_numpy(data if shareable else data.copy())
+        x = shared_tensor(data)
         if self.batch_size is None:
             x = x.to(device)
         prior = None if self.prior is None else check_prior(self.prior, x.new_empty(self.n_clusters)).to(device)
-        variance = float(x.var(0, correction=0).sum())
-        if not np.isfinite(variance):
-            raise ValueError(f"the variance of X overflows {data.dtype}; divide X by its largest absolute value")
+        scale = total_variance(x) ** 0.5 or 1.0
         self.critical_gamma_ = critical_gamma(x, self.n_clusters)
         self.gamma_ = AUTO_GAMMA * self.critical_gamma_ if self.gamma == "auto" else float(self.gamma)
 
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=self.n_init)
-        fits = [self._fit_once(x, data, device, prior, variance**0.5 or 1.0, int(seed)) for seed in seeds]
+        fits = [self._fit_once(x, data, device, prior, scale, int(seed)) for seed in seeds]
         self.start_losses_ = np.array([result.value for _, result in fits])
         if not np.isfinite(self.start_losses_).any():
             raise ValueError(f"no start reached a finite loss (fairness_weight={self.fairness_weight!r}); rescale X")

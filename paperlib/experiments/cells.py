@@ -23,6 +23,7 @@ class Cell:
     Attributes:
         table: column of the rows, as are ``dataset``, ``method``, ``size`` and ``seed``; together they name the cell.
         measure: gives the metrics, and the columns that only a run can know (`fits.Fit.circumstances`).
+        paper: column of the rows.
     """
 
     table: str
@@ -31,6 +32,7 @@ class Cell:
     size: str
     seed: int
     measure: Callable[[], Measurement]
+    paper: str = "none"
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:
@@ -42,7 +44,7 @@ class Cell:
         measured, circumstances = self.measure()
         table, dataset, method, size, seed = self.key
         columns = {"table": table, "dataset": dataset, "method": method, "size": size, "seed": seed}
-        return list(rows(measured, paper="none", **columns, **circumstances))
+        return list(rows(measured, paper=self.paper, **columns, **circumstances))
 
 
 def run_cells(cells: Iterable[Cell], path: str | os.PathLike[str], *, progress: bool = True) -> list[Row]:

@@ -11,7 +11,7 @@ from paperlib.training.objectives import (
     pseudo_label_loss,
 )
 from paperlib.training.result import TrainingResult
-from paperlib.training.sparse_path import SparseStep, sparse_path, sparsest_step
+from paperlib.training.sparse_path import SparseModel, SparseStep, sparse_path, sparsest_step
 
 __all__ = [
     "Gemini",
@@ -19,6 +19,7 @@ __all__ = [
     "Objective",
     "PseudoLabelSolver",
     "SelfLabeling",
+    "SparseModel",
     "SparseStep",
     "TrainingResult",
     "VirtualAdversarial",

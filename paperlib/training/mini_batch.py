@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from paperlib.training.batches import random_batches
 from paperlib.training.objectives import Objective
 from paperlib.training.result import TrainingResult
 
@@ -39,7 +40,8 @@ def minimize_mini_batch(
 
     Args:
         model: maps a batch to logits ``[batch, k]``; has ``penalty()`` where ``gamma`` is not zero.
-        objective: maps logits, and the places ``[batch]`` of the batch's samples in ``x``, to a scalar.
+        objective: maps logits, and the places ``[batch]`` of the batch's samples in ``x`` (None: all, in their order),
+            to a scalar.
         x: inputs, shape ``[n, ...]``.
         batch_size: samples in a batch; cut to ``n``.
         gamma: weight of the penalty, at least zero.
@@ -65,13 +67,13 @@ def minimize_mini_batch(
     total = torch.zeros((), device=device)
     best, best_epoch, settled = math.inf, 0, tol is None
     for epoch in range(1, max_iter + 1):
-        order = torch.randperm(n, generator=generator)
         total.zero_()
-        for step, batch in enumerate(order[: n_batches * batch_size].view(n_batches, batch_size)):
+        for step, batch in enumerate(random_batches(n, batch_size, generator)):
             if schedule == "cosine":
                 done = ((epoch - 1) * n_batches + step) / steps
                 optimizer.param_groups[0]["lr"] = learning_rate * (1 + math.cos(math.pi * done)) / 2
-            value = objective(model(x[batch].to(device, non_blocking=True)), batch)
+            inputs = x if batch is None else x[batch]
+            value = objective(model(inputs.to(device, non_blocking=True)), batch)
             if gamma:
                 value = value + gamma * model.penalty()  # type: ignore[operator]
             optimizer.zero_grad(set_to_none=True)

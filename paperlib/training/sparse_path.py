@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from paperlib._checks import check_positive, check_whole
+from paperlib.training.batches import random_batches
 from paperlib.training.objectives import Objective
 
 _MOMENTUM = 0.9
@@ -129,7 +130,7 @@ def sparse_path(
         raise ValueError(f"factor={factor!r} must be above 1, or the penalty would not grow")
     if batch_size is not None:
         batch_size = min(check_whole(batch_size, "batch_size"), len(x))
-    scored = _batches(len(x), batch_size, generator)
+    scored = random_batches(len(x), batch_size, generator)
     full = _record(model, objective, x, scored, 0.0)
     weight = _first_alpha(full.score, model) if alpha is None else check_positive(alpha, "alpha")
     path, trained = [full], objective
@@ -139,7 +140,7 @@ def sparse_path(
         goal, waited = -math.inf, 0
         before = [parameter.detach().clone() for parameter in model.parameters()]
         for _ in range(max_iter):
-            batches = _batches(len(x), batch_size, generator)
+            batches = random_batches(len(x), batch_size, generator)
             losses = [_step(model, trained, x, index, weight, learning_rate, before) for index in batches]
             score = -_finite_mean(losses, weight)
             waited += 1
@@ -174,13 +175,6 @@ def sparsest_step(path: Sequence[SparseStep], *, share: float = 0.9) -> SparseSt
             "from the objective its value for equal logits"
         )
     return min((step for step in path if step.score >= share * full), key=lambda step: (step.n_features, -step.score))
-
-
-def _batches(n: int, batch_size: int | None, generator: torch.Generator | None) -> list[Tensor | None]:
-    """Positions of the samples of each batch; None alone for all of them."""
-    if batch_size is None:
-        return [None]
-    return list(torch.randperm(n, generator=generator)[: n - n % batch_size].split(batch_size))
 
 
 def _loss(model: SparseModel, objective: Objective, x: Tensor, index: Tensor | None) -> Tensor:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from paperlib.data import gaussian_blobs, gaussians_and_student, scattered_moons, two_moons, two_strips
+from paperlib.data import (
+    gaussian_blobs,
+    gaussians_and_student,
+    informative_features,
+    scattered_moons,
+    two_moons,
+    two_strips,
+)
 
 
 def sum_of_squares(x, labels):
@@ -111,6 +118,17 @@ def test_scattered_moons_without_noise_lie_on_their_half_circles():
     assert (lower[:, 1] < 0.5).all()
 
 
+def test_the_informative_features_alone_tell_the_clusters_apart():
+    data = informative_features(30_000, 4, n_informative=3, n_noise=2, separation=2.5)
+    assert data.x.shape == (30_000, 5)
+    assert data.y.bincount(minlength=4).tolist() == pytest.approx([7500] * 4, abs=300)  # 4 sigma
+    for label, centre in enumerate((-3.75, -1.25, 1.25, 3.75)):
+        inside = data.x[data.y == label]
+        expected = torch.tensor([centre] * 3 + [0.0] * 2, dtype=torch.float64)
+        assert torch.allclose(inside.mean(0), expected, atol=0.05)
+        assert torch.allclose(torch.cov(inside.T), torch.eye(5, dtype=torch.float64), atol=0.07)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -118,6 +136,7 @@ def test_scattered_moons_without_noise_lie_on_their_half_circles():
         lambda seed: two_moons(50, seed=seed),
         lambda seed: scattered_moons(50, seed=seed),
         lambda seed: gaussians_and_student(50, seed=seed),
+        lambda seed: informative_features(50, 4, seed=seed),
     ],
 )
 def test_a_seed_makes_the_same_data_again_and_another_seed_others(make):
@@ -128,7 +147,14 @@ def test_a_seed_makes_the_same_data_again_and_another_seed_others(make):
 
 @pytest.mark.parametrize(
     "data",
-    [two_strips(), gaussian_blobs(9, 2), two_moons(9), scattered_moons(9), gaussians_and_student(9)],
+    [
+        two_strips(),
+        gaussian_blobs(9, 2),
+        two_moons(9),
+        scattered_moons(9),
+        gaussians_and_student(9),
+        informative_features(9, n_informative=1, n_noise=1),
+    ],
     ids=lambda data: data.name,
 )
 def test_toy_problems_are_float64_and_say_where_they_come_from(data):
@@ -163,6 +189,11 @@ def test_toy_problems_are_float64_and_say_where_they_come_from(data):
         (lambda: gaussians_and_student(1.5), r"n_samples=1.5 must be a whole number >= 1"),
         (lambda: gaussians_and_student(9, df=0), r"df=0 must be a finite number > 0"),
         (lambda: gaussians_and_student(9, separation=0), r"separation=0 must be a finite number > 0"),
+        (lambda: informative_features(2), r"n_samples=2 must be a whole number >= 3"),
+        (lambda: informative_features(2, 0), r"n_clusters=0 must be a whole number >= 1"),
+        (lambda: informative_features(n_informative=0), r"n_informative=0 must be a whole number >= 1"),
+        (lambda: informative_features(n_noise=-1), r"n_noise=-1 must be a whole number >= 0"),
+        (lambda: informative_features(separation=0), r"separation=0 must be a finite number > 0"),
     ],
 )
 def test_arguments_out_of_range_are_refused(call, message):

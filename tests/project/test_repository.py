@@ -109,5 +109,6 @@ def test_the_results_page_shows_the_schema_of_a_row():
 
 
 def test_every_committed_row_follows_the_schema():
-    rows = {path.name: read_rows(path) for path in (ROOT / "results").glob("*.csv")}
+    measured = [path for path in (ROOT / "results").glob("*.csv") if path.name != "reported.csv"]  # has its own schema
+    rows = {path.name: read_rows(path) for path in measured}
     assert all(rows.values()), "a file of results without a row says nothing; remove it"

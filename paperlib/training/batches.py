@@ -1,0 +1,17 @@
+"""Random batches of places in the data."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def random_batches(n: int, batch_size: int | None, generator: torch.Generator | None) -> list[Tensor | None]:
+    """The places of each batch's samples, in a new order; a last batch that is not full is dropped.
+
+    Where one batch is all there is, which needs no order, None alone.
+    """
+    if batch_size is None or batch_size >= n:
+        return [None]
+    order = torch.randperm(n, generator=generator)
+    return list(order[: n - n % batch_size].split(batch_size))

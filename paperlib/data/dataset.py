@@ -15,12 +15,13 @@ class Dataset:
     """Samples and, where there are any, their labels.
 
     Attributes:
-        x: features ``[n, d]`` (float32; toy problems float64), or images ``[n, h, w]`` (uint8, 0 to 255).
+        x: features ``[n, d]`` (float32; toy problems float64), or images as uint8, 0 to 255: grey ones ``[n, h, w]``,
+            colour ones ``[n, 3, h, w]`` in the order red, green, blue.
         y: labels ``[n]`` (int64, counted from 0), or None. For evaluation only: no method here trains on them.
         name: what it was asked for by.
         source: who made the data, and where they live.
         license: the terms the data come under.
-        split: ``"train"``, ``"test"`` or ``"all"``.
+        split: ``"train"``, ``"test"`` or ``"all"``; of STL-10 also ``"unlabeled"``.
 
     Tensors are on the CPU; ``np.asarray(dataset.x)`` shares their memory.
 
@@ -49,14 +50,14 @@ class Dataset:
         return f"Dataset({self.name!r}, split={self.split!r}: x {_describe(self.x)}, {labels}; {self.license})"
 
 
-def check_split(split: str) -> None:
+def check_split(split: str, allowed: tuple[str, ...] = SPLITS) -> None:
     """Refuse what is no split.
 
     Raises:
-        ValueError: if ``split`` is not one of ``SPLITS``.
+        ValueError: if ``split`` is not one of those ``allowed``.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r} is no split; choose one of {', '.join(SPLITS)}")
+    if split not in allowed:
+        raise ValueError(f"split={split!r} is no split; choose one of {', '.join(allowed)}")
 
 
 def _describe(tensor: Tensor) -> str:

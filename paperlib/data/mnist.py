@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from paperlib.data.dataset import Dataset
-from paperlib.data.download import fetch
+from paperlib.data.download import fetch_missing
 from paperlib.data.idx import read_idx
 from paperlib.runtime import data_root
 
@@ -80,20 +80,16 @@ def _read(images: ImageSet, file: IdxFile, root: str | os.PathLike[str] | None) 
 
 def _fetch(images: ImageSet, file: IdxFile, folder: Path) -> Path:
     packed = f"{file.name}.gz"
-    try:
-        return fetch(
-            f"{images.url}/{packed}",
-            folder / packed,
-            verify=lambda path: read_idx(path, shape=file.shape, sha256=file.sha256),
-            max_bytes=2 * int(np.prod(file.shape)) + 1024,  # more than gzip ever needs
-        )
-    except (ConnectionError, ValueError) as error:
-        names = ", ".join(each.name for pair in images.files.values() for each in pair)
-        kind = FileNotFoundError if isinstance(error, ConnectionError) else ValueError
-        raise kind(
-            f"{images.name} is not on this machine, and {error}. Try again with a network, or put the files {names} "
-            f"(as they are, or gzipped with .gz at the end) into the folder {folder}; {images.offline}"
-        ) from error
+    names = ", ".join(each.name for pair in images.files.values() for each in pair)
+    return fetch_missing(
+        images.name,
+        f"{images.url}/{packed}",
+        folder / packed,
+        verify=lambda path: read_idx(path, shape=file.shape, sha256=file.sha256),
+        max_bytes=2 * int(np.prod(file.shape)) + 1024,  # more than gzip ever needs
+        advice=f"put the files {names} (as they are, or gzipped with .gz at the end) into the folder {folder}; "
+        f"{images.offline}",
+    )
 
 
 def _files(train_images: str, train_labels: str, test_images: str, test_labels: str) -> dict:

@@ -1,7 +1,13 @@
 """How objectives are optimised: full batch (L-BFGS) and mini-batch (Adam); any model, any objective, any device."""
 
+from paperlib.training.config import TrainingConfig
+from paperlib.training.deep_soft_kmeans import CodeAndError, DeepSoftKMeans, Reconstruction
+from paperlib.training.distributed import gather_rows, torchrun
 from paperlib.training.full_batch import minimize_full_batch
-from paperlib.training.gemini_objective import Gemini, VirtualAdversarial
+from paperlib.training.gemini_objective import Gemini, VirtualAdversarial, imsat
+from paperlib.training.heads import EachHead
+from paperlib.training.loop import TrainedRun, train
+from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.mini_batch import minimize_mini_batch
 from paperlib.training.objectives import (
     MutualInformation,
@@ -10,22 +16,49 @@ from paperlib.training.objectives import (
     SelfLabeling,
     pseudo_label_loss,
 )
+from paperlib.training.predict import predict
 from paperlib.training.result import TrainingResult
+from paperlib.training.schedules import geometric, learning_rate_factor
 from paperlib.training.sparse_path import SparseModel, SparseStep, sparse_path, sparsest_step
+from paperlib.training.staged import Scheduled, WarmStart
+from paperlib.training.view_objectives import ConfidentLabels, InvariantInformation, Scan
+from paperlib.training.views import Views
+from paperlib.training.whole_set_labels import WholeSetLabels
 
 __all__ = [
+    "CodeAndError",
+    "ConfidentLabels",
+    "DeepSoftKMeans",
+    "EachHead",
     "Gemini",
+    "InvariantInformation",
     "MutualInformation",
     "Objective",
     "PseudoLabelSolver",
+    "Reconstruction",
+    "Scan",
+    "Scheduled",
     "SelfLabeling",
     "SparseModel",
     "SparseStep",
+    "TrainedRun",
+    "TrainingConfig",
     "TrainingResult",
+    "Views",
     "VirtualAdversarial",
+    "WarmStart",
+    "WholeSetLabels",
+    "gather_rows",
+    "geometric",
+    "imsat",
+    "learning_rate_factor",
+    "mean_prediction",
     "minimize_full_batch",
     "minimize_mini_batch",
+    "predict",
     "pseudo_label_loss",
     "sparse_path",
     "sparsest_step",
+    "torchrun",
+    "train",
 ]

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from paperlib._checks import check_positive
 from paperlib.kernels import GramOperator
 from paperlib.losses import gemini, virtual_adversarial_loss
-from paperlib.training.objectives import Objective
+from paperlib.neighbors import neighbor_distance
+from paperlib.training.mean_prediction import mean_prediction
+from paperlib.training.objectives import MutualInformation, Objective
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Gemini:
     generator: torch.Generator | None = None
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
-        """Minus the objective of ``logits``, shape ``[n, k]``."""
+        """Minus the objective of ``logits``, shape ``[n, k]``, or ``[v, n, k]`` for the mean prediction over views."""
+        logits = mean_prediction(logits)
         features, affinity = self.features, self.affinity
         if features is not None:
             features = _at(features, index).to(logits)
@@ -69,12 +73,14 @@ def _at(values: Tensor, index: Tensor | None) -> Tensor:
 class VirtualAdversarial:
     """An objective plus ``weight`` times :func:`paperlib.losses.virtual_adversarial_loss` of the same batch.
 
+    With `train`, the samples of ``x`` are perturbed as they are, whatever the views are that the objective sees.
+
     Attributes:
         objective: to which it is added.
         model: what is trained.
-        x: inputs of all samples, shape ``[n, ...]``.
+        x: inputs of all samples, shape ``[n, ...]``, floating point.
         weight: at least zero.
-        radius: of the perturbation, in the unit of ``x``.
+        radius: of the perturbation, in the unit of ``x``; or one for each sample, shape ``[n]``.
         generator: draws the first directions.
     """
 
@@ -82,13 +88,46 @@ class VirtualAdversarial:
     model: nn.Module
     x: Tensor
     weight: float = 1.0
-    radius: float = 1.0
+    radius: float | Tensor = 1.0
     generator: torch.Generator | None = None
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
-        """The sum for ``logits``, shape ``[n, k]``, nats where the objective is in nats."""
+        """The sum for ``logits``, shape ``[n, k]`` or ``[v, n, k]``, nats where the objective is in nats."""
         x = _at(self.x, index).to(logits.device)
-        smoothness = virtual_adversarial_loss(
-            self.model, x, logits.detach(), radius=self.radius, generator=self.generator
-        )
+        radius = _at(self.radius, index) if isinstance(self.radius, Tensor) else self.radius
+        clean = logits.detach() if logits.ndim == 2 else None
+        smoothness = virtual_adversarial_loss(self.model, x, clean, radius=radius, generator=self.generator)
         return self.objective(logits, index) + self.weight * smoothness
+
+
+def imsat(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    marginal_weight: float = 4.0,
+    trade_off: float = 0.1,
+    rank: int = 10,
+    scale: float = 0.25,
+    generator: torch.Generator | None = None,
+) -> VirtualAdversarial:
+    r"""IMSAT: mutual information and virtual adversarial training with a radius of its own for each sample.
+
+    The authors minimise :math:`R_{vat} + \lambda\, [\overline{H(\sigma)} - \mu H(\bar\sigma)]`; here it is divided by
+    :math:`\lambda`, and shifted by a constant, so that it is a `MutualInformation` loss with fairness weight
+    :math:`\mu` plus :math:`R_{vat} / \lambda`.
+
+    Source: Hu, Miyato, Tokui, Matsumoto and Sugiyama 2017 (arXiv 1702.08720), whose numbers are the defaults.
+    Cost: O(n^2 d) for the neighbours, once, without an n x n matrix.
+
+    Args:
+        model: what is trained.
+        x: inputs of all samples, shape ``[n, ...]``, floating point.
+        marginal_weight: :math:`\mu`.
+        trade_off: :math:`\lambda`, positive.
+        rank: the radius is ``scale`` times the distance to the neighbour of this rank.
+        scale: see ``rank``.
+        generator: of the first directions.
+    """
+    radius = scale * neighbor_distance(x.flatten(1), rank=rank)
+    weight = 1 / check_positive(trade_off, "trade_off")
+    return VirtualAdversarial(MutualInformation(marginal_weight), model, x, weight, radius, generator)

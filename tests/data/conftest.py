@@ -1,13 +1,16 @@
-"""Small files in the true idx format, and a small set of images made of them."""
+"""Small files in the true formats: idx with a set of images made of them, archives, and published files."""
 
 import gzip
 import hashlib
+import io
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from paperlib.data.archives import PublishedFile
 from paperlib.data.mnist import IdxFile, ImageSet
 
 TYPES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}
@@ -73,5 +76,33 @@ def fill(contents):
                 (folder / f"{name}.gz").write_bytes(gzip.compress(content))
             else:
                 (folder / name).write_bytes(content)
+
+    return write
+
+
+def tar_gz(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def to_tar_gz():
+    return tar_gz
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Put a file where it can be fetched, and describe it."""
+
+    def write(name: str, content: bytes) -> PublishedFile:
+        path = tmp_path / "home" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return PublishedFile(name, path.as_uri(), len(content), hashlib.sha256(content).hexdigest())
 
     return write

@@ -8,7 +8,10 @@ import torch
 from sklearn.datasets import load_digits
 
 from paperlib.data import available, load, registry
+from paperlib.data.cifar import CIFAR_SETS
 from paperlib.data.mnist import IMAGE_SETS
+from paperlib.data.stl10 import STL10_SETS
+from paperlib.data.usps import USPS_SETS
 from paperlib.runtime import data_root
 
 
@@ -20,7 +23,8 @@ def has_files(name):
 
 
 def test_every_available_set_has_a_one_line_description():
-    assert {"digits", "mnist", "fashion_mnist", "fashion_mnist_mobilenet_v2"} == available().keys()
+    fetched = {"mnist", "fashion_mnist", "usps", "cifar10", "cifar100_20", "stl10"}
+    assert {"digits", "fashion_mnist_mobilenet_v2"} | fetched == available().keys()
     assert all(text and "\n" not in text for text in available().values())
 
 
@@ -65,7 +69,41 @@ def test_the_images_are_read_from_the_root_that_is_given(tmp_path, images, fill,
     assert [len(load("small", split=split, root=tmp_path)) for split in ("train", "test", "all")] == [7, 3, 10]
 
 
-@pytest.mark.parametrize("name", ["MNIST", "cifar10", "", None])
+PUBLISHED = {
+    "usps": [file for file, _ in USPS_SETS["usps"].files.values()],
+    **{name: [images.archive] for name, images in (CIFAR_SETS | STL10_SETS).items()},
+}
+
+
+@pytest.mark.parametrize(("name", "counts"), [("usps", (7291, 2007)), ("cifar10", (50_000, 10_000))])
+def test_the_published_files_give_the_published_numbers_of_images(name, counts):
+    if not all((data_root() / name / file.name).is_file() for file in PUBLISHED[name]):
+        pytest.skip(f"the files of {name} are not on this machine")
+    assert tuple(len(load(name, split=split)) for split in ("train", "test")) == counts
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("split", ["train", "test", "all"])
+def test_a_file_that_is_not_the_published_one_is_refused_by_every_set(tmp_path, name, split):
+    for file in PUBLISHED[name]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / file.name).write_bytes(b"short")
+    with pytest.raises(ValueError, match=r"(bz2|gz) has 5 bytes, expected \d+: it is truncated"):
+        load(name, split=split, root=tmp_path)
+
+
+def test_only_stl10_has_an_unlabelled_split(tmp_path):
+    with pytest.raises(ValueError, match=r"split='unlabeled' is no split; choose one of train, test, all$"):
+        load("cifar10", split="unlabeled", root=tmp_path)
+    with pytest.raises(ValueError, match=r"split='valid' is no split; choose one of train, test, all, unlabeled$"):
+        load("stl10", split="valid", root=tmp_path)
+    (tmp_path / "stl10").mkdir()
+    (tmp_path / "stl10" / "stl10_binary.tar.gz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"has 0 bytes, expected 2640397119"):
+        load("stl10", split="unlabeled", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["MNIST", "svhn", "", None])
 def test_an_unknown_name_lists_the_known_ones(name):
     with pytest.raises(ValueError, match=r"is no data set; choose one of digits, .*mnist") as caught:
         load(name)

@@ -1,0 +1,31 @@
+"""Objectives of models with several heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from paperlib.training.objectives import Objective
+
+
+@dataclass(frozen=True)
+class EachHead:
+    """The mean of an objective over the heads of a model, such as `paperlib.models.MultiHead`.
+
+    Source: Ji, Henriques and Vedaldi 2019 (IIC, arXiv 1807.06653), who train five heads on one trunk.
+
+    Attributes:
+        objective: of one head.
+    """
+
+    objective: Objective
+
+    def per_head(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The objective of each head, shape ``[h]``, of logits as below; the lowest chooses a head without labels."""
+        return torch.stack([self.objective(one, index) for one in logits.unbind(-2)])
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The mean for logits ``[b, h, k]``, or ``[v, b, h, k]`` where there are several views."""
+        return self.per_head(logits, index).mean()

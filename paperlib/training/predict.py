@@ -1,0 +1,64 @@
+"""Predictions for all samples of a data set, batch by batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paperlib.training.config import Precision
+from paperlib.training.views import Views
+
+_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def autocast(device: torch.device, precision: Precision) -> Any:
+    """The context in which a model runs."""
+    return torch.autocast(device.type, _TYPES.get(precision), enabled=precision != "float32")
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    data: Views | Tensor,
+    *,
+    rows: slice | None = None,
+    batch_size: int = 1000,
+    precision: Precision = "float32",
+    channels_last: bool = False,
+) -> Tensor:
+    """Logits of the samples as they are, in evaluation mode; the model's mode is put back.
+
+    Args:
+        model: maps samples to logits ``[b, ..., k]``, or to a tuple of which they are the first; on whatever device.
+        data: `Views`, whose augmentations are not used, or samples as `Views` takes them.
+        rows: of which samples; all when None.
+        batch_size: samples at once.
+        precision: as in `TrainingConfig`.
+        channels_last: likewise.
+
+    Returns:
+        Shape ``[n, ..., k]``, at least float32, on the model's device.
+    """
+    views = data if isinstance(data, Views) else Views(data)
+    device = next(model.parameters()).device
+    start, stop, _ = (rows or slice(None)).indices(len(views))
+    was_training = model.training
+    model.eval()
+    try:
+        parts = []
+        for at in range(start, stop, batch_size):
+            x = arranged(views.samples(slice(at, min(at + batch_size, stop)), device), channels_last)
+            with autocast(device, precision):
+                outputs = model(x)
+            logits = outputs[0] if isinstance(outputs, tuple) else outputs
+            parts.append(logits if precision == "float32" else logits.float())
+        return torch.cat(parts)
+    finally:
+        model.train(was_training)
+
+
+def arranged(x: Tensor, channels_last: bool) -> Tensor:
+    """Images ``[b, c, h, w]`` in the memory format asked for."""
+    return x.contiguous(memory_format=torch.channels_last) if channels_last and x.ndim == 4 else x

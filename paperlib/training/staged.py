@@ -1,0 +1,69 @@
+"""Objectives that change as a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from paperlib.training.objectives import Objective
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An objective that has another form at each moment of a run."""
+
+    def at(self, progress: float) -> Objective:
+        """The objective when a share ``progress`` of the steps is done."""
+        ...
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """One objective for the first part of a run, another for the rest.
+
+    Pseudo-labels say nothing before the model says something; mutual information starts from nothing.
+
+    Attributes:
+        first: until a share ``share`` of the steps is done.
+        then: from there on.
+        share: between 0 and 1.
+    """
+
+    first: Objective
+    then: Objective
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share must be between 0 and 1, got {self.share!r}")
+
+    def at(self, progress: float) -> Objective:
+        """One of the two."""
+        return self.first if progress < self.share else self.then
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """That of ``then``, where it has one."""
+        return self.then.state_dict() if hasattr(self.then, "state_dict") else {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """The converse."""
+        if state:
+            self.then.load_state_dict(state)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """An objective made anew for each step, such as one whose fairness weight changes.
+
+    Attributes:
+        make: gives the objective when a share from 0 to 1 of the steps is done. It must not keep anything.
+    """
+
+    make: Callable[[float], Objective]
+
+    def at(self, progress: float) -> Objective:
+        """What ``make`` gives."""
+        return self.make(progress)

@@ -9,13 +9,13 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from paperlib import metrics
-from paperlib._checks import check_weight
+from paperlib._checks import check_weight, check_whole
 from paperlib.data import Dataset, load
 from paperlib.data.augmentations import Augmentation, Compose, RandomAffine, RandomHorizontalFlip, presets
 from paperlib.experiments.cells import Measurement
@@ -28,18 +28,20 @@ from paperlib.training import (
     InvariantInformation,
     MutualInformation,
     Objective,
+    Scheduled,
     SelfLabeling,
     TrainedRun,
     TrainingConfig,
     Views,
-    WarmStart,
     WholeSetLabels,
+    final_loss,
+    geometric,
     imsat,
+    lowest_loss,
     predict,
     train,
 )
 from paperlib.training.config import Precision
-from paperlib.training.staged import Staged
 
 Method = Literal[
     "mutual_information",
@@ -61,7 +63,9 @@ MIRRORED = ("fashion_mnist", "cifar10", "cifar100_20", "stl10")
 
 @dataclass(frozen=True)
 class DeepConfig:
-    """One run.
+    """One run: several short starts with mutual information, then the method from the start of lowest loss.
+
+    Starts depend on data, network, seed and their own settings alone, so the methods of a table go on from one network.
 
     Attributes:
         method: one of `METHODS`. ``"cross_entropy"`` couples the model by the usual cross-entropy to the very
@@ -69,11 +73,12 @@ class DeepConfig:
             twice an epoch.
         network: ``"conv_net"``, three small blocks; ``"vgg4"``; ``"resnet18"`` with the CIFAR stem.
         n_clusters: k.
-        fairness_weight: of the method, where it has one.
-        warm_epochs: passes of mutual information before the first pseudo-label; of the others, none.
-        epochs: passes in all; the model at the end is judged.
+        fairness_weight: of the method, where it has one; starts have weight 1.
+        n_starts: number of starts; 0 for the method from first weights.
+        start_epochs: passes of each start.
+        epochs: passes of the method; the model at the end is judged.
         batch_size: samples a step, each in two views.
-        learning_rate: the peak of one cycle of Adam's.
+        learning_rate: the peak of one cycle of Adam's, in the starts and after them.
         precision: see `TrainingConfig`.
         device: by default CUDA where there is one.
         size: the name of this size in the rows.
@@ -86,8 +91,9 @@ class DeepConfig:
     network: NetworkName = "conv_net"
     n_clusters: int = 10
     fairness_weight: float = 1.0
-    warm_epochs: float = 1.0
-    epochs: float = 8.0
+    n_starts: int = 6
+    start_epochs: float = 2.0
+    epochs: float = 6.0
     batch_size: int = 256
     learning_rate: float = 3e-3
     precision: Precision = "bfloat16"
@@ -98,8 +104,9 @@ class DeepConfig:
         for name, allowed in (("method", METHODS), ("network", get_args(NetworkName))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        check_weight(self.fairness_weight, "fairness_weight"), check_weight(self.warm_epochs, "warm_epochs")
-        self.training(0)
+        check_weight(self.fairness_weight, "fairness_weight")
+        check_whole(self.n_starts, "n_starts", 0), check_whole(self.n_clusters, "n_clusters")
+        self.training(0), self.training(0, self.start_epochs)
 
     @property
     def name(self) -> str:
@@ -107,14 +114,18 @@ class DeepConfig:
         words: list[str] = [self.method, self.network]
         if self.method not in ("sela", "gemini_mmd_ovo"):
             words.append(f"weight {self.fairness_weight:g}")
-        if self.method in PSEUDO_LABELS:
-            words.append(f"warm {self.warm_epochs:g}" if self.warm_epochs else "from scratch")
+        words.append(f"{self.n_starts} x {self.start_epochs:g}" if self.n_starts else "from scratch")
         return ", ".join([*words, f"{self.epochs:g} epochs"])
 
-    def training(self, seed: int) -> TrainingConfig:
+    @property
+    def start_name(self) -> str:
+        """What the rows call its starts."""
+        return f"{self.n_starts} starts, {self.network}, {self.start_epochs:g} epochs"
+
+    def training(self, seed: int, epochs: float | None = None) -> TrainingConfig:
         """The settings of the loop."""
         return TrainingConfig(
-            epochs=self.epochs,
+            epochs=self.epochs if epochs is None else epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             precision=self.precision,
@@ -178,7 +189,7 @@ def network(config: DeepConfig, data: Dataset, generator: torch.Generator) -> nn
     return ConvNet(config.n_clusters, in_channels=channels, image_size=side, widths=widths, generator=generator)
 
 
-def objective(config: DeepConfig, model: nn.Module, data: Dataset) -> Objective | Staged:
+def objective(config: DeepConfig, model: nn.Module, data: Dataset) -> Objective:
     """What is minimised."""
     weight = config.fairness_weight
     if config.method == "mutual_information":
@@ -190,51 +201,105 @@ def objective(config: DeepConfig, model: nn.Module, data: Dataset) -> Objective 
     if config.method == "imsat":
         x = Views(_as_seen(data.x, config, data)).samples(slice(None))
         return imsat(model, x, marginal_weight=weight)
-    then: Objective
     if config.method == "sela":
-        then = WholeSetLabels(Sinkhorn(), refresh_every=max(1, len(data) // config.batch_size // 2))
-    elif config.method == "mi_adm":
-        then = SelfLabeling(AlternatingDirection(fairness_weight=weight))
-    else:
-        solver = ExpectationMaximization(weight, tolerance=1e-2, max_iterations=50)
-        if config.method == "collision_cross_entropy":
-            solver = replace(solver, divergence="collision_cross_entropy")
-        then = SelfLabeling(solver, divergence="cross_entropy" if config.method == "cross_entropy" else None)
-    return WarmStart(MutualInformation(), then, share=min(1.0, config.warm_epochs / config.epochs))
+        return WholeSetLabels(Sinkhorn(), refresh_every=max(1, len(data) // config.batch_size // 2))
+    if config.method == "mi_adm":
+        return SelfLabeling(AlternatingDirection(fairness_weight=weight))
+    solver = ExpectationMaximization(weight, tolerance=1e-2, max_iterations=50)
+    if config.method == "collision_cross_entropy":
+        solver = replace(solver, divergence="collision_cross_entropy")
+    return SelfLabeling(solver, divergence="cross_entropy" if config.method == "cross_entropy" else None)
 
 
-def fit(
+class DeepFit(NamedTuple):
+    """A trained network in evaluation mode, the history of its last run, and the losses of its starts."""
+
+    model: nn.Module
+    run: TrainedRun
+    start_losses: list[float]
+
+
+def train_start(
     config: DeepConfig,
     task: ImageSplits,
     seed: int,
+    start: int,
     *,
     folder: str | Path | None = None,
     progress: bool = False,
 ) -> tuple[nn.Module, TrainedRun]:
+    """One start: a new network, trained with mutual information. Labels are not looked at.
+
+    The fairness weight falls from 5 to 1 over the first 70 % of the steps: fair first, so that no cluster is lost
+    early, and in the end the mutual information itself, which lets classes be of unequal size.
+
+    Args:
+        config: what is run.
+        task: the images.
+        seed: of the run; the start's own is ``1000 * seed + start``.
+        start: counted from 0.
+        folder: of checkpoints, see `train`.
+        progress: whether to draw a progress bar.
+    """
+    own = 1000 * seed + start
+    model = network(config, task.train, torch.Generator().manual_seed(own)).to(resolve_device(config.device))
+    weight = geometric(5.0, 1.0, until=0.7)
+    run = train(
+        model,
+        Scheduled(lambda progress: MutualInformation(weight(progress))),
+        views(config, task.train),
+        config.training(own, config.start_epochs),
+        folder=None if folder is None else Path(folder) / f"{_place(config, task, seed)}-start-{start}",
+        log_every=10,
+        progress=progress,
+    )
+    return model, run
+
+
+def _place(config: DeepConfig, task: ImageSplits, seed: int) -> str:
+    """What starts depend on, as a name."""
+    return f"{config.network}-{config.start_epochs:g}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
+
+
+def fit(
+    config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | Path | None = None, progress: bool = False
+) -> DeepFit:
     """Train on the images of ``task.train``; its labels are not looked at.
 
     Args:
         config: what is run.
         task: the images.
-        seed: of the first weights and of the run.
-        folder: of the checkpoints, see `train`.
-        progress: whether to draw a progress bar.
-
-    Returns:
-        The network in evaluation mode, and its history.
+        seed: of first weights, order and views.
+        folder: of the checkpoints, see `train`; starts are found there by every method that has the same.
+        progress: whether to draw progress bars.
     """
-    data = task.train
-    model = network(config, data, torch.Generator().manual_seed(seed)).to(resolve_device(config.device))
-    change = augmentation(data, config.network)
+    losses: list[float] = []
+    if config.n_starts:
+
+        def one(start: int) -> tuple[nn.Module, TrainedRun]:
+            return train_start(config, task, seed, start, folder=folder, progress=progress)
+
+        model, _, losses = lowest_loss(one, config.n_starts)
+    else:
+        model = network(config, task.train, torch.Generator().manual_seed(1000 * seed)).to(
+            resolve_device(config.device)
+        )
+    name = f"{config.name}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
     run = train(
         model,
-        objective(config, model, data),
-        Views(data.x, [change, change]),
-        config.training(seed),
-        folder=folder,
+        objective(config, model, task.train),
+        views(config, task.train),
+        config.training(1000 * seed + 999),
+        folder=None if folder is None else Path(folder) / name,
         progress=progress,
     )
-    return model.eval(), run
+    return DeepFit(model.eval(), run, losses)
+
+
+def views(config: DeepConfig, data: Dataset) -> Views:
+    """Every image in two views, changed in the same way."""
+    change = augmentation(data, config.network)
+    return Views(data.x, [change, change])
 
 
 def predictions(config: DeepConfig, model: nn.Module, data: Dataset) -> Tensor:
@@ -254,12 +319,25 @@ def measure(config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | P
     ``loss`` is that of the method on its last batch.
     """
     began = time.perf_counter()
-    model, run = fit(config, task, seed, folder=folder)
+    model, run, _ = fit(config, task, seed, folder=folder)
     made = circumstances(began, config.device)
     found = {"loss": run.history[-1]["loss"]}
     for prefix, part in (("", task.test), ("train_", task.train)):
-        logits = predictions(config, model, part)
-        labels = logits.argmax(1)
+        labels = predictions(config, model, part).argmax(1)
         found |= {f"{prefix}{name}": value for name, value in judge(labels_of(part), labels).items()}
         found[f"{prefix}clusters_used"] = metrics.clusters_used(labels)
     return found, made
+
+
+def measure_starts(
+    config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | Path | None = None
+) -> Measurement:
+    """``loss, start 0`` and so on, and ``accuracy, start 0``, which is for the judge alone, of the test images."""
+    began = time.perf_counter()
+    found: dict[str, float] = {}
+    for start in range(config.n_starts):
+        model, run = train_start(config, task, seed, start, folder=folder)
+        labels = predictions(config, model, task.test).argmax(1)
+        found[f"loss, start {start}"] = final_loss(run)
+        found[f"accuracy, start {start}"] = metrics.clustering_accuracy(labels_of(task.test), labels)
+    return found, circumstances(began, config.device)

@@ -7,14 +7,24 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from paperlib.experiments.cells import Cell
-from paperlib.experiments.deep_self_labeling import METHODS, DeepConfig, ImageSplits, Method, measure
+from paperlib.experiments.deep_self_labeling import (
+    METHODS,
+    DeepConfig,
+    ImageSplits,
+    Method,
+    measure,
+    measure_starts,
+)
 
-END_TO_END, SCRATCH, VGG = "end to end", "from scratch", "VGG4"
+END_TO_END, SCRATCH, STARTS, VGG = "end to end", "from scratch", "starts", "VGG4"
 PAPER = "zhang2023entropy"
-EPOCHS = {"smoke": 1.0, "laptop": 8.0, "paper": 50.0}
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 6}
+_SMOKE = {"n_starts": 2, "start_epochs": 0.5, "epochs": 0.5, "size": "smoke"}
+_PAPER = {"epochs": 50.0, "size": "paper"}
+SIZES: dict[str, dict[str, Any]] = {"smoke": _SMOKE, "laptop": {}, "paper": _PAPER}
 # In this order, so that a run that is stopped has the first ones.
 COMPARED: tuple[Method, ...] = (
     "mutual_information",
@@ -28,26 +38,30 @@ COMPARED: tuple[Method, ...] = (
 
 
 def end_to_end(size: str) -> Iterator[DeepConfig]:
-    """Every coupling with one network, one kind of views and one warm start; and mutual information at weight 2."""
+    """Every coupling from one start, with one network and one kind of views; and mutual information at weight 2."""
     for method in COMPARED:
-        yield DeepConfig(method, epochs=EPOCHS[size], warm_epochs=EPOCHS[size] / 8, size=size)
-    yield DeepConfig(fairness_weight=2.0, epochs=EPOCHS[size], size=size)
+        yield DeepConfig(method, **SIZES[size])
+    yield DeepConfig(fairness_weight=2.0, **SIZES[size])
 
 
 def from_scratch(size: str) -> Iterator[DeepConfig]:
-    """Pseudo-labels from the first step on, at three fairness weights."""
-    epochs = 2.0 if size == "laptop" else EPOCHS[size]
-    couplings: tuple[Method, ...] = ("reverse_cross_entropy", "collision_cross_entropy")
+    """Pseudo-labels from the first step on, at three fairness weights, beside mutual information."""
+    settings = {**SIZES[size], "n_starts": 0}
+    if size == "laptop":
+        settings["epochs"] = 2.0
+    yield DeepConfig(**settings)
+    couplings: tuple[Method, ...] = ("reverse_cross_entropy", "collision_cross_entropy", "cross_entropy")
     for weight, method in product((1.0, 10.0, 100.0), couplings):
-        yield DeepConfig(method, fairness_weight=weight, warm_epochs=0.0, epochs=epochs, size=size)
+        yield DeepConfig(method, fairness_weight=weight, **settings)
 
 
 def vgg4(size: str) -> Iterator[DeepConfig]:
     """The network of the paper; at its size with every method."""
-    methods: tuple[Method, ...] = METHODS if size == "paper" else COMPARED[:2]
-    epochs = 4.0 if size == "laptop" else EPOCHS[size]
-    for method in methods:
-        yield DeepConfig(method, "vgg4", epochs=epochs, warm_epochs=epochs / 8, learning_rate=1e-3, size=size)
+    settings = {**SIZES[size], "learning_rate": 1e-3}
+    if size == "laptop":
+        settings |= {"n_starts": 2, "start_epochs": 1.0, "epochs": 2.0}
+    for method in METHODS if size == "paper" else COMPARED[:2]:
+        yield DeepConfig(method, "vgg4", **settings)
 
 
 TABLES = {END_TO_END: end_to_end, SCRATCH: from_scratch, VGG: vgg4}
@@ -70,11 +84,13 @@ def cells(
         size: ``"smoke"``, ``"laptop"`` or ``"paper"``.
         n_seeds: by default that of the size.
         device: torch device.
-        checkpoints: folder in which each run has a folder of its own; None for none.
+        checkpoints: folder for the runs' checkpoints, where starts are found again; None for none.
     """
     for seed in range(SEEDS[size] if n_seeds is None else n_seeds):
         for config in TABLES[table](size):
-            name = f"{table}, {task.name}, {config.name}, {seed}".replace("/", "-").replace(" ", "_")
-            folder = None if checkpoints is None else checkpoints / name
-            run = partial(measure, replace(config, device=device), task, seed, folder=folder)
+            run = partial(measure, replace(config, device=device), task, seed, folder=checkpoints)
             yield Cell(table, task.name, config.name, size, seed, run, PAPER)
+        if table == END_TO_END:
+            config = DeepConfig(device=device, **SIZES[size])
+            run = partial(measure_starts, config, task, seed, folder=checkpoints)
+            yield Cell(STARTS, task.name, config.start_name, size, seed, run)

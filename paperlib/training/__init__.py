@@ -21,6 +21,7 @@ from paperlib.training.result import TrainingResult
 from paperlib.training.schedules import geometric, learning_rate_factor
 from paperlib.training.sparse_path import SparseModel, SparseStep, sparse_path, sparsest_step
 from paperlib.training.staged import Scheduled, WarmStart
+from paperlib.training.starts import LowestLoss, final_loss, lowest_loss
 from paperlib.training.view_objectives import ConfidentLabels, InvariantInformation, Scan
 from paperlib.training.views import Views
 from paperlib.training.whole_set_labels import WholeSetLabels
@@ -32,6 +33,7 @@ __all__ = [
     "EachHead",
     "Gemini",
     "InvariantInformation",
+    "LowestLoss",
     "MutualInformation",
     "Objective",
     "PseudoLabelSolver",
@@ -48,10 +50,12 @@ __all__ = [
     "VirtualAdversarial",
     "WarmStart",
     "WholeSetLabels",
+    "final_loss",
     "gather_rows",
     "geometric",
     "imsat",
     "learning_rate_factor",
+    "lowest_loss",
     "mean_prediction",
     "minimize_full_batch",
     "minimize_mini_batch",

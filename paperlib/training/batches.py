@@ -1,4 +1,4 @@
-"""Random batches of places in the data."""
+"""Batches as places in the data: drawn at random, and their rows."""
 
 from __future__ import annotations
 
@@ -15,3 +15,13 @@ def random_batches(n: int, batch_size: int | None, generator: torch.Generator | 
         return [None]
     order = torch.randperm(n, generator=generator)
     return list(order[: n - n % batch_size].split(batch_size))
+
+
+def rows_at(values: Tensor, index: Tensor | None) -> Tensor:
+    """The rows of ``values`` at the places of a batch, wherever either lies; all rows when ``index`` is None.
+
+    An index on the CPU goes to a GPU without waiting for what is queued there.
+    """
+    if index is None:
+        return values
+    return values[index.to(values.device, non_blocking=index.device.type == "cpu")]

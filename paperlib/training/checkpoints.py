@@ -32,11 +32,11 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, then remove all but the last two.
+    """Write a checkpoint, then remove all but it and the one before.
 
     First the tensors, under a temporary name, flushed and renamed; then in the same way the JSON file, with their
     SHA-256. Only that file makes a checkpoint: a process that is killed before leaves tensors which nobody reads, and
-    the next call removes them.
+    the next call removes them. Later checkpoints go, too: a run that went on from an earlier one found them damaged.
 
     Args:
         folder: made if missing.
@@ -57,7 +57,7 @@ def save_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
     sealed = {"version": _VERSION, "step": checkpoint.step, "sha256": digest, "state": checkpoint.state}
     with atomic_path(final) as temporary:
         temporary.write_text(json.dumps(sealed, indent=1), encoding="utf-8")
-    kept = {path.stem for path in _newest_first(folder)[:_KEPT]}
+    kept = [path.stem for path in _newest_first(folder) if path.stem <= final.stem][:_KEPT]
     for path in folder.glob("step-*"):
         if path.stem not in kept:
             path.unlink(missing_ok=True)

@@ -49,14 +49,19 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive(self.epochs, "epochs"), check_whole(self.batch_size, "batch_size")
-        check_positive(self.learning_rate, "learning_rate"), check_weight(self.weight_decay, "weight_decay")
-        check_whole(self.seed, "seed", 0)
+        numbers: dict[str, float] = {
+            name: check_positive(getattr(self, name), name) for name in ("epochs", "learning_rate")
+        }
+        numbers["weight_decay"] = check_weight(self.weight_decay, "weight_decay")
+        numbers["batch_size"] = check_whole(self.batch_size, "batch_size")
+        numbers["seed"] = check_whole(self.seed, "seed", 0)
+        if self.micro_batch is not None:
+            numbers["micro_batch"] = check_whole(self.micro_batch, "micro_batch")
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)  # NumPy's numbers are none that JSON knows
         learning_rate_factor(self.schedule, 0.0)
         choices: tuple[tuple[str, Any], ...] = (("optimizer", Optimizer), ("precision", Precision))
         for name, allowed in choices:
             if getattr(self, name) not in get_args(allowed):
                 listed = ", ".join(map(repr, get_args(allowed)))
                 raise ValueError(f"{name} must be one of {listed}, got {getattr(self, name)!r}")
-        if self.micro_batch is not None:
-            check_whole(self.micro_batch, "micro_batch")

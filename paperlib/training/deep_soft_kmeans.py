@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from paperlib import soft_kmeans
 from paperlib._checks import check_positive, check_whole
 from paperlib.models import ConvAutoencoder
+from paperlib.training.batches import rows_at
 
 
 class CodeAndError(nn.Module):
@@ -106,9 +107,9 @@ class DeepSoftKMeans:
         if self.centers is None or self.assignments is None:
             raise RuntimeError("there are no centres yet: call refresh(codes of all samples) first, as train() does")
         codes, errors = outputs
-        q = self.assignments if index is None else self.assignments[index.to(self.assignments.device)]
+        centers, q = self.centers.to(codes), rows_at(self.assignments, index).to(codes)
         # |z - c|^2 - |z|^2 = |c|^2 - 2 z.c, and the rows of q sum to one
-        scatter = (q * (self.centers.square().sum(1) - 2 * codes @ self.centers.mT)).sum(1).mean()
+        scatter = (q * (centers.square().sum(1) - 2 * codes @ centers.mT)).sum(-1).mean()
         return scatter / (self.penalty * self.n_clusters) + errors.mean()
 
     def predictions(self, outputs: tuple[Tensor, Tensor]) -> Tensor:
@@ -119,7 +120,8 @@ class DeepSoftKMeans:
         """The same for codes ``[b, d]``; the likeliest is the label."""
         if self.centers is None or self.assignments is None:
             raise RuntimeError("there are no centres yet: call refresh(codes of all samples) first, as train() does")
-        return codes @ self.centers.mT / (self.penalty * self.n_clusters) + self.assignments.mean(0).log() / 2
+        centers, shares = self.centers.to(codes), self.assignments.mean(0).to(codes)
+        return codes @ centers.mT / (self.penalty * self.n_clusters) + shares.log() / 2
 
     def state_dict(self) -> dict[str, Tensor]:
         """Centres and assignments, for a checkpoint."""
@@ -128,5 +130,5 @@ class DeepSoftKMeans:
         return {"centers": self.centers, "assignments": self.assignments}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """The converse."""
-        self.centers, self.assignments = state["centers"], state["assignments"]
+        """The converse; of nothing, there are no centres."""
+        self.centers, self.assignments = state.get("centers"), state.get("assignments")

@@ -13,6 +13,7 @@ from paperlib.information import entropy
 CONFIDENT = 0.9
 _MEMORY = 0.8  # of the running mean prediction, from one look to the next
 _DEAD = 0.05  # share of an equal part, under which a cluster counts as dead
+_UNIFORM = 0.99  # mean entropy of the predictions over log k, above which they count as nearly uniform
 
 
 def signs(logits: Tensor) -> dict[str, float]:
@@ -52,14 +53,15 @@ class Watch:
     def look(self, logits: Tensor, *, progress: float) -> dict[str, float]:
         """`signs` of ``logits`` ``[b, k]``; warns from ``progress`` 0.1 on."""
         found = signs(logits)
-        now = logits.detach().softmax(-1).mean(0).tolist()
+        probs = logits.detach().softmax(-1)
+        now, spread = probs.mean(0).tolist(), entropy(probs).mean().item()
         last = now if self.marginal is None else self.marginal
         self.marginal = [_MEMORY * a + (1 - _MEMORY) * b for a, b in zip(last, now, strict=True)]
         if progress >= 0.1:
-            self._warn(found)
+            self._warn(spread)
         return found
 
-    def _warn(self, found: dict[str, float]) -> None:
+    def _warn(self, spread: float) -> None:
         assert self.marginal is not None
         k = len(self.marginal)
         dead = sum(share < _DEAD / k for share in self.marginal)
@@ -70,7 +72,7 @@ class Watch:
                 "MutualInformation before pseudo-labels, or raise batch_size if it is under ten times the number of "
                 "clusters; if fewer clusters are what the data want, ignore this",
             )
-        elif found["confident_share"] == 0 and found["marginal_entropy"] > 0.99 * math.log(k):
+        elif spread > _UNIFORM * math.log(k):
             self._once(
                 "undecided",
                 "every prediction is still nearly uniform: raise learning_rate, lower fairness_weight, or start with "

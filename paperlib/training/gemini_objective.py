@@ -12,6 +12,7 @@ from paperlib._checks import check_positive
 from paperlib.kernels import GramOperator
 from paperlib.losses import gemini, virtual_adversarial_loss
 from paperlib.neighbors import neighbor_distance
+from paperlib.training.batches import rows_at
 from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.objectives import MutualInformation, Objective
 
@@ -45,14 +46,14 @@ class Gemini:
         logits = mean_prediction(logits)
         features, affinity = self.features, self.affinity
         if features is not None:
-            features = _at(features, index).to(logits)
+            features = rows_at(features, index).to(logits)
             if self.distance is not None:
                 affinity = self.distance(features)
                 features = None
         elif isinstance(affinity, GramOperator):
-            affinity = GramOperator(_at(affinity.x, index).to(logits), affinity.kernel)
+            affinity = GramOperator(rows_at(affinity.x, index).to(logits), affinity.kernel)
         elif affinity is not None:
-            affinity = (affinity if index is None else _at(_at(affinity, index).mT, index).mT).to(logits)
+            affinity = (affinity if index is None else rows_at(rows_at(affinity, index).mT, index).mT).to(logits)
         return -gemini(
             logits,
             self.objective,
@@ -64,16 +65,13 @@ class Gemini:
         )
 
 
-def _at(values: Tensor, index: Tensor | None) -> Tensor:
-    """The rows of the batch, wherever the index lies."""
-    return values if index is None else values[index.to(values.device)]
-
-
 @dataclass(frozen=True)
 class VirtualAdversarial:
     """An objective plus ``weight`` times :func:`paperlib.losses.virtual_adversarial_loss` of the same batch.
 
-    With `train`, the samples of ``x`` are perturbed as they are, whatever the views are that the objective sees.
+    With `train`, the samples of ``x`` are perturbed as they are, whatever the views are that the objective sees. Logits
+    ``[n, k]`` count as predictions for ``x`` and save a pass: a single view must not be augmented. A run that is to
+    resume to the last bit leaves ``generator`` at None.
 
     Attributes:
         objective: to which it is added.
@@ -93,8 +91,8 @@ class VirtualAdversarial:
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The sum for ``logits``, shape ``[n, k]`` or ``[v, n, k]``, nats where the objective is in nats."""
-        x = _at(self.x, index).to(logits.device)
-        radius = _at(self.radius, index) if isinstance(self.radius, Tensor) else self.radius
+        x = rows_at(self.x, index).to(logits.device)
+        radius = rows_at(self.radius, index) if isinstance(self.radius, Tensor) else self.radius
         clean = logits.detach() if logits.ndim == 2 else None
         smoothness = virtual_adversarial_loss(self.model, x, clean, radius=radius, generator=self.generator)
         return self.objective(logits, index) + self.weight * smoothness

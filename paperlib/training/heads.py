@@ -23,7 +23,13 @@ class EachHead:
     objective: Objective
 
     def per_head(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
-        """The objective of each head, shape ``[h]``, of logits as below; the lowest chooses a head without labels."""
+        """The objective of each head, shape ``[h]``, of logits as below; the lowest chooses a head without labels.
+
+        Raises:
+            ValueError: if the logits have no axis of heads.
+        """
+        if logits.ndim < 3 or (index is not None and logits.shape[-3] != len(index)):
+            raise ValueError(f"logits has shape {list(logits.shape)}; [b, h, k] or [v, b, h, k] is needed")
         return torch.stack([self.objective(one, index) for one in logits.unbind(-2)])
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:

@@ -108,9 +108,9 @@ def train(
         model: maps ``[b, ...]`` to logits ``[b, k]``, or ``[b, h, k]`` of several heads (see `EachHead`), or to a tuple
             of such tensors; on its device, which is where everything is computed.
         objective: called with logits ``[b, k]``, or ``[v, b, k]`` where there are several views, and the places ``[b]``
-            of the samples in the data; for a tuple, with the tuple of them. One that is `Staged` is asked for its present form before each step; one that
-            is `Refreshed` is given the logits of all samples, as they are, every ``refresh_every`` steps.
-        data: the samples and their views; a tensor is one view, as it is.
+            of the samples in the data; for a tuple, with the tuple of them. One that is `Staged` is asked for its
+            present form before each step; one that is `Refreshed` is given the logits of all samples, as they are,
+            every ``refresh_every`` steps.
         config: `TrainingConfig()` when None.
         folder: of the checkpoints; with whole ones of the same run in it, the run goes on from the newest. None for no
             checkpoints.

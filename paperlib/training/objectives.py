@@ -90,7 +90,13 @@ class SelfLabeling:
     _targets: Tensor | None = field(default=None, repr=False)
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
-        """The loss of ``logits``, shape ``[n, k]`` or ``[v, n, k]``, in nats."""
+        """The loss of ``logits``, shape ``[n, k]`` or ``[v, n, k]``, in nats.
+
+        Raises:
+            ValueError: if ``warm_start`` is set and ``index`` says that this is a batch.
+        """
+        if self.warm_start and index is not None:
+            raise ValueError("warm_start is for calls on the same samples, not for batches; leave it out")
         with torch.no_grad():  # early stops are counted, not warned of: a search may pass through hard spots
             probs = torch.softmax(mean_prediction(logits), dim=-1)
             warm = {} if self._targets is None else {"start": self._targets}

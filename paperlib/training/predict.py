@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from paperlib._checks import check_whole
 from paperlib.training.config import Precision
 from paperlib.training.views import Views
 
@@ -28,23 +29,29 @@ def predict(
     precision: Precision = "float32",
     channels_last: bool = False,
 ) -> Tensor:
-    """Logits of the samples as they are, in evaluation mode; the model's mode is put back.
+    """Logits of the samples as they are, in evaluation mode; the mode of each of its modules is put back.
 
     Args:
         model: maps samples to logits ``[b, ..., k]``, or to a tuple of which they are the first; on whatever device.
         data: `Views`, whose augmentations are not used, or samples as `Views` takes them.
-        rows: of which samples; all when None.
+        rows: of which samples, without a step; all when None.
         batch_size: samples at once.
         precision: as in `TrainingConfig`.
         channels_last: likewise.
 
     Returns:
         Shape ``[n, ..., k]``, at least float32, on the model's device.
+
+    Raises:
+        ValueError: if ``rows`` has no sample or another step than one, or ``batch_size`` is no whole number above zero.
     """
+    check_whole(batch_size, "batch_size")
     views = data if isinstance(data, Views) else Views(data)
     device = next(model.parameters()).device
-    start, stop, _ = (rows or slice(None)).indices(len(views))
-    was_training = model.training
+    start, stop, stride = (rows or slice(None)).indices(len(views))
+    if stride != 1 or start >= stop:
+        raise ValueError(f"rows={rows} must be a slice of step 1 with at least one of the {len(views)} samples")
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         parts = []
@@ -56,7 +63,8 @@ def predict(
             parts.append(logits if precision == "float32" else logits.float())
         return torch.cat(parts)
     finally:
-        model.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
 
 
 def arranged(x: Tensor, channels_last: bool) -> Tensor:

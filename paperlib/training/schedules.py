@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
+from paperlib._checks import check_positive
+
 Schedule = Literal["one_cycle", "cosine", "constant"]
 _RISE, _FIRST, _LAST = 0.3, 0.04, 4e-6  # of one cycle: share of the rise, and both ends relative to the peak
 
@@ -37,7 +39,12 @@ def learning_rate_factor(schedule: Schedule, progress: float) -> float:
 
 
 def geometric(first: float, last: float, *, until: float = 1.0) -> Callable[[float], float]:
-    """A weight from ``first`` to ``last``, both positive, by equal factors, there when a share ``until`` is done."""
+    """A weight from ``first`` to ``last``, both positive, by equal factors, there when a share ``until`` is done.
+
+    Raises:
+        ValueError: if one of the three is not positive.
+    """
+    check_positive(first, "first"), check_positive(last, "last"), check_positive(until, "until")
     return lambda progress: first * (last / first) ** min(1.0, progress / until)
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from paperlib.training.objectives import Objective
 
+_FIRST = "first/"
+
 
 @runtime_checkable
 class Staged(Protocol):
@@ -45,13 +47,17 @@ class WarmStart:
         return self.first if progress < self.share else self.then
 
     def state_dict(self) -> dict[str, Tensor]:
-        """That of ``then``, where it has one."""
-        return self.then.state_dict() if hasattr(self.then, "state_dict") else {}
+        """Those of both, where they have one; names of ``first`` start with ``first/``."""
+        first, then = (one.state_dict() if hasattr(one, "state_dict") else {} for one in (self.first, self.then))
+        return {**then, **{_FIRST + name: value for name, value in first.items()}}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """The converse."""
-        if state:
-            self.then.load_state_dict(state)  # type: ignore[attr-defined]
+        first = {name.removeprefix(_FIRST): value for name, value in state.items() if name.startswith(_FIRST)}
+        then = {name: value for name, value in state.items() if not name.startswith(_FIRST)}
+        for one, part in ((self.first, first), (self.then, then)):
+            if hasattr(one, "load_state_dict"):
+                one.load_state_dict(part)
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,11 @@ def unpack(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.
     for name, value in parts["optimizer"].items():
         place, entry = name.split("/")
         like = parameters[int(place)]
-        if value.shape == like.shape:  # in the parameter's memory format, as the optimiser made it
+        if value.ndim and value.shape == like.shape:  # in the parameter's memory format, as the optimiser made it
             value = torch.empty_like(like).copy_(value)
         state.setdefault(int(place), {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    if parts["objective"]:
+    if hasattr(objective, "load_state_dict"):  # with nothing, it forgets what it holds of another run
         objective.load_state_dict(parts["objective"])
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paperlib.data.augmentations import Augmentation, Draws
+from paperlib.training.batches import rows_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,8 @@ class Views:
 
     Raises:
         TypeError: if ``x`` is neither floating point nor bytes.
-        ValueError: if there is no sample or no view, or ``neighbors`` is not ``[n, m]`` whole numbers.
+        ValueError: if there is no sample or no view, or ``neighbors`` is not ``[n, m >= 1]`` whole numbers, or there is
+            no second view to show them.
     """
 
     x: Tensor
@@ -39,20 +41,21 @@ class Views:
             raise ValueError(f"x must have shape [n >= 1, ...], got {list(self.x.shape)}")
         if not self.augmentations:
             raise ValueError("augmentations is empty; give one for each view, None for the sample as it is")
-        if self.neighbors is not None and (
-            self.neighbors.ndim != 2 or len(self.neighbors) != len(self.x) or self.neighbors.dtype != torch.int64
-        ):
-            raise ValueError(
-                f"neighbors must be int64 [{len(self.x)}, m], got {self.neighbors.dtype} {list(self.neighbors.shape)}"
-            )
+        if self.neighbors is None:
+            return
+        shape = list(self.neighbors.shape)
+        if len(shape) != 2 or shape[0] != len(self.x) or shape[1] == 0 or self.neighbors.dtype != torch.int64:
+            raise ValueError(f"neighbors must be int64 [{len(self.x)}, m], got {self.neighbors.dtype} {shape}")
+        if len(self.augmentations) == 1:
+            raise ValueError("neighbors are shown from the second view on; give two augmentations, or (None, None)")
 
     def __len__(self) -> int:
         return len(self.x)
 
     def samples(self, index: Tensor | slice, device: torch.device | str | None = None) -> Tensor:
         """The samples at ``index`` as they are, floating point, on ``device``."""
-        at = index if isinstance(index, slice) else index.to(self.x.device)
-        x = self.x[at].to(device, non_blocking=True)
+        x = self.x[index] if isinstance(index, slice) else rows_at(self.x, index)
+        x = x.to(device, non_blocking=True)
         if x.dtype == torch.uint8:
             x = x.to(torch.get_default_dtype()) / 255
             if x.ndim == 3:
@@ -73,7 +76,6 @@ class Views:
             view = own
             if place and self.neighbors is not None:
                 chosen = draws.whole(0, self.neighbors.shape[1]).to(self.neighbors.device)
-                at = index.to(self.neighbors.device)
-                view = self.samples(self.neighbors[at, chosen], device)
+                view = self.samples(rows_at(self.neighbors, index).gather(1, chosen[:, None])[:, 0], device)
             views.append(view if augmentation is None else augmentation.apply(view, draws))
         return torch.stack(views) if len(views) > 1 else views[0].unsqueeze(0)

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paperlib._checks import check_whole
 from paperlib.losses.self_labeling import Divergence
+from paperlib.training.batches import rows_at
 from paperlib.training.objectives import PseudoLabelSolver, coupling_loss
 
 
@@ -39,6 +41,9 @@ class WholeSetLabels:
     targets: Tensor | None = field(default=None, repr=False)
     unsolved: int = 0
 
+    def __post_init__(self) -> None:
+        check_whole(self.refresh_every, "refresh_every")
+
     @property
     def is_new(self) -> bool:
         """Whether there are no labels yet."""
@@ -59,13 +64,12 @@ class WholeSetLabels:
         """
         if self.targets is None:
             raise RuntimeError("there are no labels yet: call refresh(logits of all samples) first, as train() does")
-        targets = self.targets if index is None else self.targets[index.to(self.targets.device)]
-        return coupling_loss(logits, targets.to(logits), self.solver, self.divergence)
+        return coupling_loss(logits, rows_at(self.targets, index).to(logits), self.solver, self.divergence)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The labels, for a checkpoint."""
         return {} if self.targets is None else {"targets": self.targets, "unsolved": torch.tensor(self.unsolved)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The converse."""
-        self.targets, self.unsolved = state["targets"], int(state["unsolved"])
+        """The converse; of nothing, there are no labels."""
+        self.targets, self.unsolved = state.get("targets"), int(state.get("unsolved", 0))

@@ -93,7 +93,7 @@ class DeepConfig:
     fairness_weight: float = 1.0
     n_starts: int = 6
     start_epochs: float = 2.0
-    epochs: float = 6.0
+    epochs: float = 4.0
     batch_size: int = 256
     learning_rate: float = 3e-3
     precision: Precision = "bfloat16"

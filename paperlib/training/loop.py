@@ -111,6 +111,7 @@ def train(
             of the samples in the data; for a tuple, with the tuple of them. One that is `Staged` is asked for its
             present form before each step; one that is `Refreshed` is given the logits of all samples, as they are,
             every ``refresh_every`` steps.
+        data: the samples and their views; a tensor is one view, as it is.
         config: `TrainingConfig()` when None.
         folder: of the checkpoints; with whole ones of the same run in it, the run goes on from the newest. None for no
             checkpoints.

@@ -1,13 +1,18 @@
 """Every claim of the five papers: one test a row of ``book/claims.yml``, called after its id.
 
-A claim without a verdict yet is tested to wait for its chapter, so that its test fails on the day the chapter appears.
+A claim without a verdict yet is tested to wait for its chapter, or for the rows of a command that we cannot run, so
+that its test fails on the day that they appear.
 """
 
 import ast
+import contextlib
 import functools
+import importlib
+import io
 import itertools
 import math
 import re
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -46,10 +51,19 @@ RNG = np.random.default_rng
 
 
 def assert_waiting(claim):
-    """The verdict "not tested" is honest only while the chapter that will test the claim is not in the book."""
+    """The verdict "not tested" is honest only while what will test the claim is not there: its chapter, or its rows."""
     row = ROWS[claim]
     assert row["verdict"] == "not tested"
-    assert row["chapter"] not in PAGES_BUILT, f"{row['chapter']} is written: test {claim!r} and give it a verdict"
+    if "needs" in row:
+        _, _, module, *arguments = shlex.split(row["needs"].split("`")[1])
+        with pytest.raises(SystemExit) as left, contextlib.redirect_stdout(io.StringIO()) as said:
+            importlib.import_module(module).main(["--help"])
+        assert left.value.code == 0
+        assert {word for word in arguments if word.startswith("--")} <= set(re.findall(r"--[\w-]+", said.getvalue()))
+        rows = arguments[arguments.index("--out") + 1]
+        assert not (ROOT / rows).exists(), f"{rows} is there: test {claim!r} and give it a verdict"
+    else:
+        assert row["chapter"] not in PAGES_BUILT, f"{row['chapter']} is written: test {claim!r} and give it a verdict"
 
 
 def test_every_row_has_one_test_and_waits_in_it_exactly_where_it_has_no_verdict():

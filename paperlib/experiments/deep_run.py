@@ -9,9 +9,9 @@ from pathlib import Path
 
 from paperlib.experiments.cells import run_cells
 from paperlib.experiments.deep_self_labeling import load_splits
-from paperlib.experiments.deep_tables import SIZES, TABLES, cells
+from paperlib.experiments.deep_tables import PARTS, SIZES, cells
 
-PARTS = {name.lower().replace(" ", "_"): name for name in TABLES}
+TABLES = {name.lower().replace(" ", "_"): name for name in PARTS}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True, metavar="FILE", help="rows, as CSV; what is there is not run again")
     parser.add_argument("--size", choices=SIZES, default="laptop", help="paper: hours on a GPU; default: %(default)s")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
+    parser.add_argument("--parts", nargs="+", choices=TABLES, default=list(TABLES), help="default: all")
     parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion_mnist"], metavar="NAME", help="of paperlib")
     parser.add_argument("--n-samples", type=int, metavar="N", help="images to train on; smoke: 2048")
     parser.add_argument("--n-seeds", type=int, metavar="N", help="default: that of the size")
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cell
         for task in tasks
         for part in arguments.parts
-        for cell in cells(PARTS[part], task, arguments.size, **options)
+        for cell in cells(TABLES[part], task, arguments.size, **options)
     ]
     run_cells(todo, arguments.out, progress=sys.stderr.isatty())
 

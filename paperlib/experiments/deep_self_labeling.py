@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from paperlib import metrics
 from paperlib._checks import check_weight, check_whole
+from paperlib.consensus import consensus
 from paperlib.data import Dataset, load
 from paperlib.data.augmentations import Augmentation, Compose, RandomAffine, RandomHorizontalFlip, presets
 from paperlib.experiments.cells import Measurement
@@ -24,6 +25,7 @@ from paperlib.models import VGG4, ConvNet, ResNet, resnet18
 from paperlib.pseudo_labels import AlternatingDirection, ExpectationMaximization, Sinkhorn
 from paperlib.runtime import resolve_device
 from paperlib.training import (
+    FixedLabels,
     Gemini,
     InvariantInformation,
     MutualInformation,
@@ -37,7 +39,6 @@ from paperlib.training import (
     final_loss,
     geometric,
     imsat,
-    lowest_loss,
     predict,
     train,
 )
@@ -63,9 +64,10 @@ MIRRORED = ("fashion_mnist", "cifar10", "cifar100_20", "stl10")
 
 @dataclass(frozen=True)
 class DeepConfig:
-    """One run: several short starts with mutual information, then the method from the start of lowest loss.
+    """One run: several short starts with mutual information, a network that learns what they agree on, the method.
 
-    Starts depend on data, network, seed and their own settings alone, so the methods of a table go on from one network.
+    What comes before the method depends on data, network, seed and its own settings alone, so the methods of a table go
+    on from the same network.
 
     Attributes:
         method: one of `METHODS`. ``"cross_entropy"`` couples the model by the usual cross-entropy to the very
@@ -76,6 +78,7 @@ class DeepConfig:
         fairness_weight: of the method, where it has one; starts have weight 1.
         n_starts: number of starts; 0 for the method from first weights.
         start_epochs: passes of each start.
+        agreement_epochs: passes of the start of lowest loss over the labels on which the starts agree.
         epochs: passes of the method; the model at the end is judged.
         batch_size: samples a step, each in two views.
         learning_rate: the peak of one cycle of Adam's, in the starts and after them.
@@ -93,7 +96,8 @@ class DeepConfig:
     fairness_weight: float = 1.0
     n_starts: int = 6
     start_epochs: float = 2.0
-    epochs: float = 4.0
+    agreement_epochs: float = 1.0
+    epochs: float = 2.5
     batch_size: int = 256
     learning_rate: float = 3e-3
     precision: Precision = "bfloat16"
@@ -106,7 +110,8 @@ class DeepConfig:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         check_weight(self.fairness_weight, "fairness_weight")
         check_whole(self.n_starts, "n_starts", 0), check_whole(self.n_clusters, "n_clusters")
-        self.training(0), self.training(0, self.start_epochs)
+        for epochs in (self.epochs, self.start_epochs, self.agreement_epochs):
+            self.training(0, epochs)
 
     @property
     def name(self) -> str:
@@ -114,7 +119,8 @@ class DeepConfig:
         words: list[str] = [self.method, self.network]
         if self.method not in ("sela", "gemini_mmd_ovo"):
             words.append(f"weight {self.fairness_weight:g}")
-        words.append(f"{self.n_starts} x {self.start_epochs:g}" if self.n_starts else "from scratch")
+        before = f"{self.n_starts} x {self.start_epochs:g} + {self.agreement_epochs:g}"
+        words.append(before if self.n_starts else "from scratch")
         return ", ".join([*words, f"{self.epochs:g} epochs"])
 
     @property
@@ -142,6 +148,11 @@ class ImageSplits:
     train: Dataset
     test: Dataset
 
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are: the one thing about labels that training is told, as k."""
+        return len(labels_of(self.test).unique())
+
 
 def load_splits(
     name: str = "mnist", *, n_samples: int | None = None, root: str | os.PathLike[str] | None = None
@@ -156,7 +167,8 @@ def load_splits(
     if name == "digits":
         data = load(name)
         whole = replace(data, x=(data.x * 15.9375).to(torch.uint8).view(-1, 8, 8))
-        return ImageSplits("digits/all", whole, whole)
+        seen = replace(whole, x=whole.x[:n_samples], y=labels_of(whole)[:n_samples])
+        return ImageSplits("digits/all" if n_samples is None else f"digits/all, trained on {len(seen)}", seen, whole)
     splits = [load(name, split=split, root=root) for split in ("train", "test")]
     seen = replace(splits[0], x=splits[0].x[:n_samples], y=labels_of(splits[0])[:n_samples])
     return ImageSplits(f"{name}/test, trained on {len(seen)}", seen, splits[1])
@@ -212,11 +224,11 @@ def objective(config: DeepConfig, model: nn.Module, data: Dataset) -> Objective:
 
 
 class DeepFit(NamedTuple):
-    """A trained network in evaluation mode, the history of its last run, and the losses of its starts."""
+    """A trained network in evaluation mode, the history of its last run, and the time of all steps, starts included."""
 
     model: nn.Module
     run: TrainedRun
-    start_losses: list[float]
+    seconds: float
 
 
 def train_start(
@@ -256,6 +268,63 @@ def train_start(
     return model, run
 
 
+class Agreement(NamedTuple):
+    """The starts, and what came of them.
+
+    Attributes:
+        model: the start of lowest loss, taught what all agree on.
+        losses: final loss of each start, in nats.
+        labels: of each start, for the training images, ``[n]``, and last those on which they agree.
+        seconds: of all steps.
+    """
+
+    model: nn.Module
+    losses: list[float]
+    labels: list[Tensor]
+    seconds: float
+
+
+def agreed_start(
+    config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | Path | None = None, progress: bool = False
+) -> Agreement:
+    """Train the starts, find the consensus of their predictions, and teach it to the start of lowest loss.
+
+    Starts fail in different places, and outvote each other's failures (`paperlib.consensus`). Labels are not looked at.
+
+    Args:
+        config: what is run.
+        task: the images.
+        seed: of the run.
+        folder: of checkpoints, see `train`.
+        progress: whether to draw progress bars.
+    """
+    losses: list[float] = []
+    votes: list[Tensor] = []
+    seconds = 0.0
+    best: nn.Module | None = None
+    for start in range(config.n_starts):
+        model, run = train_start(config, task, seed, start, folder=folder, progress=progress)
+        losses.append(final_loss(run))
+        votes.append(predictions(config, model, task.train).softmax(1))
+        seconds += run.seconds
+        if best is None or losses[-1] < min(losses[:-1]):
+            best = model
+    assert best is not None
+    order = sorted(range(len(votes)), key=losses.__getitem__)
+    agreed = consensus([votes[start] for start in order])
+    name = f"{_place(config, task, seed)}-agreed-{config.n_starts}-{config.agreement_epochs:g}"
+    run = train(
+        best,
+        FixedLabels(agreed),
+        views(config, task.train),
+        config.training(1000 * seed + 998, config.agreement_epochs),
+        folder=None if folder is None else Path(folder) / name,
+        progress=progress,
+    )
+    labels = [vote.argmax(1) for vote in [*votes, agreed]]
+    return Agreement(best, losses, labels, seconds + run.seconds)
+
+
 def _place(config: DeepConfig, task: ImageSplits, seed: int) -> str:
     """What starts depend on, as a name."""
     return f"{config.network}-{config.start_epochs:g}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
@@ -270,20 +339,15 @@ def fit(
         config: what is run.
         task: the images.
         seed: of first weights, order and views.
-        folder: of the checkpoints, see `train`; starts are found there by every method that has the same.
+        folder: of the checkpoints, see `train`; what comes before the method is found there by every method.
         progress: whether to draw progress bars.
     """
-    losses: list[float] = []
+    seconds = 0.0
     if config.n_starts:
-
-        def one(start: int) -> tuple[nn.Module, TrainedRun]:
-            return train_start(config, task, seed, start, folder=folder, progress=progress)
-
-        model, _, losses = lowest_loss(one, config.n_starts)
+        model, _, _, seconds = agreed_start(config, task, seed, folder=folder, progress=progress)
     else:
-        model = network(config, task.train, torch.Generator().manual_seed(1000 * seed)).to(
-            resolve_device(config.device)
-        )
+        model = network(config, task.train, torch.Generator().manual_seed(1000 * seed))
+        model = model.to(resolve_device(config.device))
     name = f"{config.name}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
     run = train(
         model,
@@ -293,7 +357,7 @@ def fit(
         folder=None if folder is None else Path(folder) / name,
         progress=progress,
     )
-    return DeepFit(model.eval(), run, losses)
+    return DeepFit(model.eval(), run, seconds + run.seconds)
 
 
 def views(config: DeepConfig, data: Dataset) -> Views:
@@ -316,11 +380,11 @@ def _as_seen(x: Tensor, config: DeepConfig, data: Dataset) -> Tensor:
 def measure(config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | Path | None = None) -> Measurement:
     """Train, and judge the last model by the labels: of the test images, and as ``train_...`` of the others.
 
-    ``loss`` is that of the method on its last batch.
+    ``loss`` is that of the method on its last batch. The seconds are those of all steps, the starts' included, also
+    where these were found in the folder.
     """
-    began = time.perf_counter()
-    model, run, _ = fit(config, task, seed, folder=folder)
-    made = circumstances(began, config.device)
+    model, run, seconds = fit(config, task, seed, folder=folder)
+    made = circumstances(time.perf_counter(), config.device) | {"seconds": seconds}
     found = {"loss": run.history[-1]["loss"]}
     for prefix, part in (("", task.test), ("train_", task.train)):
         labels = predictions(config, model, part).argmax(1)
@@ -332,12 +396,14 @@ def measure(config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | P
 def measure_starts(
     config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | Path | None = None
 ) -> Measurement:
-    """``loss, start 0`` and so on, and ``accuracy, start 0``, which is for the judge alone, of the test images."""
-    began = time.perf_counter()
-    found: dict[str, float] = {}
-    for start in range(config.n_starts):
-        model, run = train_start(config, task, seed, start, folder=folder)
-        labels = predictions(config, model, task.test).argmax(1)
-        found[f"loss, start {start}"] = final_loss(run)
-        found[f"accuracy, start {start}"] = metrics.clustering_accuracy(labels_of(task.test), labels)
-    return found, circumstances(began, config.device)
+    """``loss, start 0`` and so on; and for the judge alone, of the training images, ``accuracy, start 0`` and so on.
+
+    ``accuracy, agreement`` is of the labels on which the starts agree.
+    """
+    found = agreed_start(config, task, seed, folder=folder)
+    truth = labels_of(task.train)
+    measured = {f"loss, start {start}": loss for start, loss in enumerate(found.losses)}
+    names = [*(f"start {start}" for start in range(config.n_starts)), "agreement"]
+    for name, labels in zip(names, found.labels, strict=True):
+        measured[f"accuracy, {name}"] = metrics.clustering_accuracy(truth, labels)
+    return measured, circumstances(time.perf_counter(), config.device) | {"seconds": found.seconds}

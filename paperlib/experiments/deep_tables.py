@@ -9,7 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from paperlib.experiments import deep_kmeans
 from paperlib.experiments.cells import Cell
+from paperlib.experiments.deep_kmeans import DeepKMeansConfig
 from paperlib.experiments.deep_self_labeling import (
     METHODS,
     DeepConfig,
@@ -20,11 +22,17 @@ from paperlib.experiments.deep_self_labeling import (
 )
 
 END_TO_END, OTHERS_TOO, SCRATCH, STARTS, VGG = "end to end", "other methods", "from scratch", "starts", "VGG4"
+AUTOENCODER = "autoencoder"
 PAPER = "zhang2023entropy"
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 6}
-_SMOKE = {"n_starts": 2, "start_epochs": 0.5, "epochs": 0.5, "size": "smoke"}
+_SMOKE = {"n_starts": 2, "start_epochs": 0.5, "agreement_epochs": 0.5, "epochs": 0.5, "size": "smoke"}
 _PAPER = {"epochs": 50.0, "size": "paper"}
 SIZES: dict[str, dict[str, Any]] = {"smoke": _SMOKE, "laptop": {}, "paper": _PAPER}
+AUTOENCODER_SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"pretraining": 1.0, "epochs": 1.0, "size": "smoke"},
+    "laptop": {"pretraining": 4.0, "epochs": 4.0},
+    "paper": {"pretraining": 4000.0, "epochs": 500.0, "size": "paper"},
+}
 COUPLINGS: tuple[Method, ...] = ("reverse_cross_entropy", "cross_entropy", "collision_cross_entropy")
 OTHERS: tuple[Method, ...] = ("iic", "mi_adm", "sela")
 
@@ -46,7 +54,7 @@ def from_scratch(size: str) -> Iterator[DeepConfig]:
     """Pseudo-labels from the first step on, at three fairness weights, beside mutual information."""
     settings = {**SIZES[size], "n_starts": 0}
     if size == "laptop":
-        settings["epochs"] = 2.0
+        settings["epochs"] = 1.0
     yield DeepConfig(**settings)
     for weight, method in product((1.0, 10.0, 100.0), COUPLINGS):
         yield DeepConfig(method, fairness_weight=weight, **settings)
@@ -56,12 +64,13 @@ def vgg4(size: str) -> Iterator[DeepConfig]:
     """The network of the paper; at its size with every method."""
     settings = {**SIZES[size], "learning_rate": 1e-3}
     if size == "laptop":
-        settings |= {"n_starts": 2, "start_epochs": 1.0, "epochs": 2.0}
-    for method in METHODS if size == "paper" else METHODS[:2]:
-        yield DeepConfig(method, "vgg4", **settings)
+        settings |= {"n_starts": 0, "epochs": 2.0}
+    for method in METHODS if size == "paper" else METHODS[:1]:
+        yield DeepConfig(method, "vgg4", fairness_weight=4.0 if method == "imsat" else 1.0, **settings)
 
 
 TABLES = {END_TO_END: end_to_end, OTHERS_TOO: others, SCRATCH: from_scratch, VGG: vgg4}
+PARTS = (*TABLES, AUTOENCODER)
 
 
 def cells(
@@ -76,7 +85,7 @@ def cells(
     """The runs of a table, seed by seed.
 
     Args:
-        table: a key of `TABLES`.
+        table: one of `PARTS`.
         task: the images.
         size: ``"smoke"``, ``"laptop"`` or ``"paper"``.
         n_seeds: by default that of the size.
@@ -84,10 +93,17 @@ def cells(
         checkpoints: folder for the runs' checkpoints, where starts are found again; None for none.
     """
     for seed in range(SEEDS[size] if n_seeds is None else n_seeds):
+        if table == AUTOENCODER:
+            kmeans = DeepKMeansConfig(task.n_classes, device=device, **AUTOENCODER_SIZES[size])
+            measured = partial(deep_kmeans.measure, kmeans, task, seed, folder=checkpoints)
+            yield Cell(table, task.name, kmeans.name, size, seed, measured, "jabi2021")
+            continue
         for config in TABLES[table](size):
-            run = partial(measure, replace(config, device=device), task, seed, folder=checkpoints)
+            run = partial(
+                measure, replace(config, device=device, n_clusters=task.n_classes), task, seed, folder=checkpoints
+            )
             yield Cell(table, task.name, config.name, size, seed, run, PAPER)
         if table == END_TO_END:
-            config = DeepConfig(device=device, **SIZES[size])
+            config = DeepConfig(device=device, n_clusters=task.n_classes, **SIZES[size])
             run = partial(measure_starts, config, task, seed, folder=checkpoints)
             yield Cell(STARTS, task.name, config.start_name, size, seed, run)

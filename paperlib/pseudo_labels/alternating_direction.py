@@ -139,8 +139,11 @@ class ClosedFormAlternatingDirection:
         check_weight(self.fairness_weight, "fairness_weight")
         check_positive(self.tolerance, "tolerance")
 
-    def solve(self, probs: Tensor, *, prior: Tensor | None = None) -> PseudoLabels:
-        """Pseudo-labels for predictions ``probs``; arguments and errors as those of `AlternatingDirection`."""
+    def solve(self, probs: Tensor, *, prior: Tensor | None = None, warn: bool = True) -> PseudoLabels:
+        """Pseudo-labels for predictions ``probs``; arguments and errors as those of `AlternatingDirection`.
+
+        A closed form always ends, so there is nothing to warn of.
+        """
         probs = check_probabilities(probs, "probs").detach()
         prior = check_prior(prior, probs)
         weight, log_squares = float(self.fairness_weight), 2 * probs.log()

@@ -3,6 +3,7 @@
 from paperlib.training.config import TrainingConfig
 from paperlib.training.deep_soft_kmeans import CodeAndError, DeepSoftKMeans, Reconstruction
 from paperlib.training.distributed import gather_rows, torchrun
+from paperlib.training.fixed_labels import FixedLabels
 from paperlib.training.full_batch import minimize_full_batch
 from paperlib.training.gemini_objective import Gemini, VirtualAdversarial, imsat
 from paperlib.training.heads import EachHead
@@ -31,6 +32,7 @@ __all__ = [
     "ConfidentLabels",
     "DeepSoftKMeans",
     "EachHead",
+    "FixedLabels",
     "Gemini",
     "InvariantInformation",
     "LowestLoss",

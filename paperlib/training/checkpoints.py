@@ -105,7 +105,8 @@ def _read(path: Path) -> Checkpoint:
     digest = sha256(tensors)
     if digest != sealed["sha256"]:
         raise _Damaged(f"{tensors.name} has SHA-256 {digest[:12]}..., {sealed['sha256'][:12]}... was written")
-    return Checkpoint(sealed["step"], load_file(tensors), sealed["state"])
+    copies = {name: tensor.clone() for name, tensor in load_file(tensors).items()}  # not the mapped file, which will go
+    return Checkpoint(sealed["step"], copies, sealed["state"])
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -38,9 +38,8 @@ class Reconstruction:
         """The mean error of the outputs of `CodeAndError`."""
         return outputs[1].mean()
 
-    def predictions(self, outputs: tuple[Tensor, Tensor]) -> Tensor:
-        """The codes: there are no clusters yet."""
-        return outputs[0]
+    def predictions(self, outputs: tuple[Tensor, Tensor]) -> None:
+        """None: there are no clusters yet."""
 
 
 @dataclass
@@ -74,8 +73,8 @@ class DeepSoftKMeans:
     penalty: float = 1e-4
     n_init: int = 10
     seed: int = 0
-    centers: Tensor | None = field(default=None, repr=False)
-    assignments: Tensor | None = field(default=None, repr=False)
+    centers: Tensor | None = field(default=None, repr=False, compare=False)
+    assignments: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_whole(self.n_clusters, "n_clusters"), check_whole(self.refresh_every, "refresh_every")

@@ -15,6 +15,7 @@ from paperlib.neighbors import neighbor_distance
 from paperlib.training.batches import rows_at
 from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.objectives import MutualInformation, Objective
+from paperlib.training.protocols import refuse_refreshed
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,9 @@ class VirtualAdversarial:
     weight: float = 1.0
     radius: float | Tensor = 1.0
     generator: torch.Generator | None = None
+
+    def __post_init__(self) -> None:
+        refuse_refreshed(self.objective, "VirtualAdversarial")
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The sum for ``logits``, shape ``[n, k]`` or ``[v, n, k]``, nats where the objective is in nats."""

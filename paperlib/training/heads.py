@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from paperlib.training.objectives import Objective
+from paperlib.training.protocols import refuse_refreshed
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class EachHead:
     """
 
     objective: Objective
+
+    def __post_init__(self) -> None:
+        refuse_refreshed(self.objective, "EachHead")
 
     def per_head(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The objective of each head, shape ``[h]``, of logits as below; the lowest chooses a head without labels.

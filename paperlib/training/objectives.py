@@ -86,8 +86,8 @@ class SelfLabeling:
     prior: Tensor | None = None
     warm_start: bool = False
     divergence: Divergence | None = None
-    unsolved: int = 0
-    _targets: Tensor | None = field(default=None, repr=False)
+    unsolved: int = field(default=0, compare=False)
+    _targets: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[n, k]`` or ``[v, n, k]``, in nats.

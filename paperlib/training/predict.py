@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -51,9 +53,7 @@ def predict(
     start, stop, stride = (rows or slice(None)).indices(len(views))
     if stride != 1 or start >= stop:
         raise ValueError(f"rows={rows} must be a slice of step 1 with at least one of the {len(views)} samples")
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
+    with mode(model, training=False):
         parts = []
         for at in range(start, stop, batch_size):
             x = arranged(views.samples(slice(at, min(at + batch_size, stop)), device), channels_last)
@@ -61,7 +61,16 @@ def predict(
                 outputs = model(x)
             logits = outputs[0] if isinstance(outputs, tuple) else outputs
             parts.append(logits if precision == "float32" else logits.float())
-        return torch.cat(parts)
+    return torch.cat(parts)
+
+
+@contextmanager
+def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Run a model in training or evaluation mode; the mode of each of its modules is put back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
     finally:
         for module, was_training in modes:
             module.training = was_training

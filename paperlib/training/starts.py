@@ -42,9 +42,10 @@ def lowest_loss(train_one: Callable[[int], tuple[nn.Module, TrainedRun]], n_star
     Raises:
         ValueError: if ``n_starts`` is no whole number of at least 1.
     """
+    check_whole(n_starts, "n_starts")
     model, run = train_one(0)
     losses = [final_loss(run)]
-    for start in range(1, check_whole(n_starts, "n_starts")):
+    for start in range(1, n_starts):
         other, its_run = train_one(start)
         losses.append(final_loss(its_run))
         if losses[-1] < min(losses[:-1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -46,20 +47,40 @@ def unpack(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.
         objective.load_state_dict(parts["objective"])
 
 
-def check_same_run(state: dict[str, Any], config: dict[str, Any], n_steps: int, folder: str) -> None:
-    """Refuse to go on from a checkpoint of a run with other settings.
+def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: str) -> None:
+    """Refuse to go on from a checkpoint of another run.
+
+    Args:
+        old: what the checkpoint says of its run.
+        new: the same of the present one.
+        folder: of the checkpoint.
 
     Raises:
         ValueError: naming what differs.
     """
-    old = {**state["config"], "n_steps": state["n_steps"]}
-    new = {**config, "n_steps": n_steps}
     different = [f"{name}={old.get(name)!r} there, {new[name]!r} here" for name in new if old.get(name) != new[name]]
     if different:
         raise ValueError(
             f"{folder} holds checkpoints of another run ({'; '.join(different)}); give another folder, or delete this "
             "one to start anew"
         )
+
+
+def settings_of(objective: Any) -> Any:
+    """An objective's name and, of a dataclass, its settings that are numbers, texts or dataclasses again."""
+    name = type(objective).__name__
+    if not is_dataclass(objective) or isinstance(objective, type):
+        return name
+    found: dict[str, Any] = {"name": name}
+    for one in fields(objective):
+        value = getattr(objective, one.name)
+        if not one.compare:
+            continue
+        if value is None or isinstance(value, bool | int | float | str):
+            found[one.name] = value
+        elif is_dataclass(value):
+            found[one.name] = settings_of(value)
+    return found
 
 
 def _objective_state(objective: Any) -> dict[str, Tensor]:

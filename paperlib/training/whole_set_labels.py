@@ -38,8 +38,8 @@ class WholeSetLabels:
     refresh_every: int
     divergence: Divergence | None = None
     prior: Tensor | None = None
-    targets: Tensor | None = field(default=None, repr=False)
-    unsolved: int = 0
+    targets: Tensor | None = field(default=None, repr=False, compare=False)
+    unsolved: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         check_whole(self.refresh_every, "refresh_every")

@@ -29,8 +29,10 @@ def anchors_of(page):
 
 @every_row
 def test_a_row_has_what_it_needs_and_nothing_else(row):
-    evidence = "chapter" if row["verdict"] == "not tested" else "link"
-    assert {"id", "paper", "claim", "place", "verdict", evidence} == row.keys() - {"note"}
+    evidence = ("chapter", "needs") if row["verdict"] == "not tested" else ("link",)
+    given = [key for key in evidence if key in row]
+    assert len(given) == 1
+    assert {"id", "paper", "claim", "place", "verdict", *given} == row.keys() - {"note"}
     assert row["verdict"] in LIST["verdicts"]
     assert row["paper"] in LIST["papers"]
 
@@ -67,6 +69,11 @@ def test_a_link_leads_to_a_page_of_the_book_and_a_place_on_it_or_to_a_test(row):
         page, anchor = row["link"].split("#")
         assert page in PAGES_BUILT
         assert anchor in anchors_of(page)
+
+
+@pytest.mark.parametrize("row", [row for row in LIST["claims"] if "needs" in row], ids=lambda row: row["id"])
+def test_what_a_claim_needs_ends_in_a_command_of_the_library_that_writes_rows(row):
+    assert re.fullmatch(r"[^:`]+: `python -m paperlib\.[\w.]+ [^`]+ --out results/\w+\.csv`", row["needs"])
 
 
 def test_the_chapters_that_claims_wait_for_are_planned():

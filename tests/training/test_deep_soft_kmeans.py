@@ -88,3 +88,26 @@ def test_pretraining_then_clustering_tells_lying_bars_from_standing_ones(tmp_pat
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         DeepSoftKMeans(**{"n_clusters": 2, "refresh_every": 1, **settings})
+
+
+def test_the_loss_of_views_is_the_mean_of_their_losses():
+    objective, index = renewed(), torch.tensor([4, 0, 17, 9, 2])
+    views = torch.stack([codes()[index], codes()[index] + 0.3])
+    errors = torch.tensor([[0.25] * 5, [0.75] * 5], dtype=torch.float64)
+    expected = sum(objective((view, error), index) for view, error in zip(views, errors, strict=True)) / 2
+    assert objective((views, errors), index).item() == pytest.approx(expected.item(), abs=1e-13)
+
+
+def test_centres_follow_the_codes_in_type_and_place():
+    objective, exact = renewed(), renewed()
+    objective.load_state_dict({name: value.float() for name, value in exact.state_dict().items()})
+    z, errors = codes(), torch.zeros(30, dtype=torch.float64)
+    assert objective((z, errors)).dtype == torch.float64
+    assert torch.allclose(objective.posterior_logits(z), exact.posterior_logits(z), rtol=1e-4, atol=1e-4)
+    assert objective((z, errors)).item() == pytest.approx(exact((z, errors)).item(), abs=1e-4)
+
+
+def test_the_state_of_a_run_without_centres_takes_away_those_of_another():
+    objective = renewed()
+    objective.load_state_dict({})
+    assert objective.is_new

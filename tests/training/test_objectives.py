@@ -1,9 +1,11 @@
 """Objectives with bound settings."""
 
+import math
+
 import pytest
 import torch
 
-from paperlib.losses import fairness_loss, mutual_information_loss, self_labeling_loss
+from paperlib.losses import fairness_loss, gemini, mutual_information_loss, self_labeling_loss
 from paperlib.pseudo_labels import (
     AlternatingDirection,
     ClosedFormAlternatingDirection,
@@ -12,7 +14,7 @@ from paperlib.pseudo_labels import (
     ProjectedGradient,
     Sinkhorn,
 )
-from paperlib.training import MutualInformation, SelfLabeling, pseudo_label_loss
+from paperlib.training import Gemini, MutualInformation, SelfLabeling, pseudo_label_loss
 
 LOGITS = 2 * torch.randn(25, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -89,3 +91,79 @@ def test_the_gradient_is_that_of_the_least_value(name):
 def test_something_that_is_no_solver_is_refused():
     with pytest.raises(TypeError, match="str has no loss here; use a solver of paperlib"):
         pseudo_label_loss(LOGITS, LOGITS.softmax(1), "em", None)
+
+
+VIEWS = 2 * torch.randn(3, 12, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("divergence", ["reverse_cross_entropy", "cross_entropy", "collision_cross_entropy", None])
+def test_views_share_the_label_of_their_mean_prediction(divergence):
+    """The paper's sums as loops: labels from the mean prediction, the coupling a mean over views and samples."""
+    solver = ExpectationMaximization(1.5, 10_000, 1e-12)
+    mean = sum(view.softmax(1) for view in VIEWS) / 3
+    targets = solver.solve(mean, prior=PRIOR).targets
+    couple = {
+        "reverse_cross_entropy": lambda sigma, y: -sum(s * math.log(t) for s, t in zip(sigma, y, strict=True)),
+        "cross_entropy": lambda sigma, y: -sum(t * math.log(s) for s, t in zip(sigma, y, strict=True)),
+        "collision_cross_entropy": lambda sigma, y: -math.log(sum(s * t for s, t in zip(sigma, y, strict=True))),
+    }[divergence or "reverse_cross_entropy"]
+    expected = 1.5 * fairness_loss(targets.mean(0), PRIOR).item()
+    for view in VIEWS:
+        for sigma, y in zip(view.softmax(1).tolist(), targets.tolist(), strict=True):
+            expected += couple(sigma, y) / (3 * 12)
+    assert SelfLabeling(solver, PRIOR, divergence=divergence)(VIEWS).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_each_view_has_its_own_gradient_and_the_labels_none():
+    solver = ExpectationMaximization(1.5, 10_000, 1e-12)
+    views = VIEWS.clone().requires_grad_()
+    SelfLabeling(solver)(views).backward()
+    targets = solver.solve(VIEWS.softmax(-1).mean(0)).targets
+    for view, gradient in zip(VIEWS, views.grad, strict=True):
+        alone = view.clone().requires_grad_()
+        self_labeling_loss(alone, targets).backward()
+        assert torch.allclose(gradient, alone.grad / 3, atol=1e-12)
+
+
+def test_the_order_of_views_and_their_repetition_change_nothing():
+    for objective in (
+        SelfLabeling(ExpectationMaximization(1.5, 10_000, 1e-12)),
+        MutualInformation(2.0),
+        Gemini("tv_ova"),
+    ):
+        value = objective(VIEWS)
+        assert torch.isclose(objective(VIEWS.flip(0)), value, atol=1e-10)
+        assert torch.isclose(objective(VIEWS.repeat(2, 1, 1)), value, atol=1e-10)
+        assert torch.isclose(objective(VIEWS[:1]), objective(VIEWS[0]), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("objective", "loss"),
+    [
+        (MutualInformation(2.0), lambda logits: mutual_information_loss(logits, fairness_weight=2.0)),
+        (Gemini("mmd_ova", features=LOGITS[:12]), lambda logits: -gemini(logits, "mmd_ova", features=LOGITS[:12])),
+    ],
+)
+def test_losses_of_views_are_those_of_the_mean_prediction(objective, loss):
+    assert torch.isclose(objective(VIEWS), loss(VIEWS.softmax(-1).mean(0).log()))
+    assert torch.autograd.gradcheck(objective, VIEWS.clone().requires_grad_())
+
+
+def test_another_coupling_keeps_the_labels_and_the_fairness_of_the_solver():
+    solver = ExpectationMaximization(1.5, 10_000, 1e-12)
+    targets = solver.solve(LOGITS.softmax(1)).targets
+    values = {
+        divergence: SelfLabeling(solver, divergence=divergence)(LOGITS)
+        for divergence in (None, "reverse_cross_entropy", "cross_entropy")
+    }
+    assert torch.equal(values[None], values["reverse_cross_entropy"])
+    difference = self_labeling_loss(LOGITS, targets, divergence="cross_entropy") - self_labeling_loss(LOGITS, targets)
+    assert torch.isclose(values["cross_entropy"] - values[None], difference)
+    assert difference.abs() > 1e-3
+
+
+def test_a_warm_start_is_for_the_same_samples_alone():
+    objective = SelfLabeling(ExpectationMaximization(1.5), warm_start=True)
+    objective(LOGITS)
+    with pytest.raises(ValueError, match="warm_start is for calls on the same samples, not for batches"):
+        objective(LOGITS, torch.arange(25).flip(0))

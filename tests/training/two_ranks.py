@@ -16,7 +16,7 @@ from paperlib.training import (
     Views,
     VirtualAdversarial,
     WholeSetLabels,
-    loop,
+    steps,
     torchrun,
     train,
 )
@@ -66,7 +66,7 @@ def main():
             "augmented": on_pictures(),
             "virtual adversarial": perturbed(),
         }
-        loop.gather_rows = lambda rows, dim=0: rows
+        steps.gather_rows = lambda rows, dim=0: rows
         found["per rank: mutual information"] = trained(MutualInformation())
         if world()[0] == 0:
             torch.save(found, sys.argv[1])

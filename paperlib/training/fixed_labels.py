@@ -1,0 +1,31 @@
+"""Learning from given soft labels, under any of the couplings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from paperlib.losses import self_labeling_loss
+from paperlib.losses.self_labeling import Divergence
+from paperlib.training.batches import rows_at
+
+
+@dataclass(frozen=True)
+class FixedLabels:
+    """:func:`paperlib.losses.self_labeling_loss` to labels that do not change; the views of a sample share its label.
+
+    Attributes:
+        targets: of all samples, ``[n, k]``, rows of probabilities.
+        divergence: the coupling.
+    """
+
+    targets: Tensor = field(repr=False, compare=False)
+    divergence: Divergence = "cross_entropy"
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The mean coupling for ``logits``, shape ``[b, k]`` or ``[v, b, k]``, in nats."""
+        targets = rows_at(self.targets, index).to(logits)
+        if logits.ndim == 3:
+            targets, logits = targets.expand_as(logits).flatten(0, 1), logits.flatten(0, 1)
+        return self_labeling_loss(logits, targets, divergence=self.divergence)

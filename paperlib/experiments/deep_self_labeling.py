@@ -64,7 +64,7 @@ MIRRORED = ("fashion_mnist", "cifar10", "cifar100_20", "stl10")
 
 @dataclass(frozen=True)
 class DeepConfig:
-    """One run: several short starts with mutual information, a network that learns what they agree on, the method.
+    """One run: several short starts with mutual information, a new network that learns what they agree on, the method.
 
     What comes before the method depends on data, network, seed and its own settings alone, so the methods of a table go
     on from the same network.
@@ -78,7 +78,7 @@ class DeepConfig:
         fairness_weight: of the method, where it has one; starts have weight 1.
         n_starts: number of starts; 0 for the method from first weights.
         start_epochs: passes of each start.
-        agreement_epochs: passes of the start of lowest loss over the labels on which the starts agree.
+        agreement_epochs: passes of a new network over the labels on which the starts agree.
         epochs: passes of the method; the model at the end is judged.
         batch_size: samples a step, each in two views.
         learning_rate: the peak of one cycle of Adam's, in the starts and after them.
@@ -96,7 +96,7 @@ class DeepConfig:
     fairness_weight: float = 1.0
     n_starts: int = 6
     start_epochs: float = 2.0
-    agreement_epochs: float = 1.0
+    agreement_epochs: float = 2.0
     epochs: float = 2.5
     batch_size: int = 256
     learning_rate: float = 3e-3
@@ -272,7 +272,7 @@ class Agreement(NamedTuple):
     """The starts, and what came of them.
 
     Attributes:
-        model: the start of lowest loss, taught what all agree on.
+        model: taught what all starts agree on.
         losses: final loss of each start, in nats.
         labels: of each start, for the training images, ``[n]``, and last those on which they agree.
         seconds: of all steps.
@@ -287,9 +287,10 @@ class Agreement(NamedTuple):
 def agreed_start(
     config: DeepConfig, task: ImageSplits, seed: int, *, folder: str | Path | None = None, progress: bool = False
 ) -> Agreement:
-    """Train the starts, find the consensus of their predictions, and teach it to the start of lowest loss.
+    """Train the starts, find the consensus of their predictions, and teach it to a new network.
 
-    Starts fail in different places, and outvote each other's failures (`paperlib.consensus`). Labels are not looked at.
+    Starts fail in different places, and outvote each other's failures (`paperlib.consensus`); clusters are matched with
+    those of the start of lowest loss first. Labels are not looked at.
 
     Args:
         config: what is run.
@@ -301,28 +302,26 @@ def agreed_start(
     losses: list[float] = []
     votes: list[Tensor] = []
     seconds = 0.0
-    best: nn.Module | None = None
     for start in range(config.n_starts):
         model, run = train_start(config, task, seed, start, folder=folder, progress=progress)
         losses.append(final_loss(run))
         votes.append(predictions(config, model, task.train).softmax(1))
         seconds += run.seconds
-        if best is None or losses[-1] < min(losses[:-1]):
-            best = model
-    assert best is not None
     order = sorted(range(len(votes)), key=losses.__getitem__)
     agreed = consensus([votes[start] for start in order])
     name = f"{_place(config, task, seed)}-agreed-{config.n_starts}-{config.agreement_epochs:g}"
+    own = 1000 * seed + 998
+    model = network(config, task.train, torch.Generator().manual_seed(own)).to(resolve_device(config.device))
     run = train(
-        best,
+        model,
         FixedLabels(agreed),
         views(config, task.train),
-        config.training(1000 * seed + 998, config.agreement_epochs),
+        config.training(own, config.agreement_epochs),
         folder=None if folder is None else Path(folder) / name,
         progress=progress,
     )
     labels = [vote.argmax(1) for vote in [*votes, agreed]]
-    return Agreement(best, losses, labels, seconds + run.seconds)
+    return Agreement(model, losses, labels, seconds + run.seconds)
 
 
 def _place(config: DeepConfig, task: ImageSplits, seed: int) -> str:

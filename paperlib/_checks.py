@@ -29,6 +29,20 @@ def check_matrix(value: Tensor, name: str) -> Tensor:
     return value
 
 
+def check_pair(first: Tensor, second: Tensor, first_name: str, second_name: str) -> None:
+    """Check two matrices as `check_matrix` does, and that they have one shape.
+
+    Raises:
+        TypeError: if either is no tensor, or not of a floating-point type.
+        ValueError: if a shape is not ``[n >= 1, k >= 1]``, or they differ.
+    """
+    check_matrix(first, first_name)
+    check_matrix(second, second_name)
+    if first.shape != second.shape:
+        shapes = f"{list(first.shape)} and {list(second.shape)}"
+        raise ValueError(f"{first_name} and {second_name} must have one shape, got {shapes}")
+
+
 def check_weight(value: float, name: str) -> float:
     """Return ``value`` as a float if it is a finite number, at least zero.
 

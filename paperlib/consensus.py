@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from paperlib._checks import check_matrix, check_whole
+from paperlib._checks import check_pair, check_whole
 
 
 def match_clusters(probs: Tensor, reference: Tensor) -> Tensor:
@@ -28,9 +28,7 @@ def match_clusters(probs: Tensor, reference: Tensor) -> Tensor:
         TypeError: if either is not a floating-point tensor.
         ValueError: if the shapes differ.
     """
-    check_matrix(probs, "probs"), check_matrix(reference, "reference")
-    if probs.shape != reference.shape:
-        raise ValueError(f"probs {list(probs.shape)} and reference {list(reference.shape)} must have one shape")
+    check_pair(probs, reference, "probs", "reference")
     agreement = (reference.mT @ probs).double().cpu().numpy()
     _, order = linear_sum_assignment(agreement, maximize=True)
     return probs[:, torch.as_tensor(order, device=probs.device)]

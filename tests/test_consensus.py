@@ -63,7 +63,7 @@ def test_rows_stay_probabilities():
     ("given", "error", "message"),
     [
         ([], ValueError, "at least one clustering"),
-        ([predictions(), predictions(k=3)], ValueError, r"\[40, 3\] and reference \[40, 4\] must have one shape"),
+        ([predictions(), predictions(k=3)], ValueError, r"must have one shape, got \[40, 3\] and \[40, 4\]"),
         ([predictions().long(), predictions().long()], TypeError, "floating-point"),
     ],
 )

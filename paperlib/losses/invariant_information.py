@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from paperlib._checks import check_matrix, check_weight
+from paperlib._checks import check_pair, check_weight
 from paperlib.information import entropy
 
 
@@ -42,12 +42,7 @@ def invariant_information_loss(logits_a: Tensor, logits_b: Tensor, *, marginal_w
         TypeError: if either is not a floating-point tensor.
         ValueError: if the shapes differ, or the weight is out of range.
     """
-    check_matrix(logits_a, "logits_a")
-    check_matrix(logits_b, "logits_b")
-    if logits_a.shape != logits_b.shape:
-        raise ValueError(
-            f"logits_a and logits_b must have one shape, got {list(logits_a.shape)} and {list(logits_b.shape)}"
-        )
+    check_pair(logits_a, logits_b, "logits_a", "logits_b")
     weight = check_weight(marginal_weight, "marginal_weight")
     probs_a, probs_b = logits_a.softmax(-1), logits_b.softmax(-1)
     with torch.autocast(probs_a.device.type, enabled=False):  # it would round the product to half precision

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from paperlib._checks import check_matrix, check_weight
+from paperlib._checks import check_pair, check_weight
 from paperlib.information import entropy
 
 
@@ -39,7 +39,7 @@ def scan_loss(logits: Tensor, neighbor_logits: Tensor, *, entropy_weight: float 
         TypeError: if either is not a floating-point tensor.
         ValueError: if the shapes differ, or the weight is out of range.
     """
-    _check_pair(logits, neighbor_logits, "logits", "neighbor_logits")
+    check_pair(logits, neighbor_logits, "logits", "neighbor_logits")
     weight = check_weight(entropy_weight, "entropy_weight")
     log_probs = logits.log_softmax(-1)
     consistency = -torch.logsumexp(log_probs + neighbor_logits.log_softmax(-1), dim=-1).mean()
@@ -71,7 +71,7 @@ def confident_cross_entropy(
         TypeError: if either is not a floating-point tensor.
         ValueError: if the shapes differ, or the threshold is out of range.
     """
-    _check_pair(weak_logits, strong_logits, "weak_logits", "strong_logits")
+    check_pair(weak_logits, strong_logits, "weak_logits", "strong_logits")
     if not isinstance(threshold, Real) or not 0 <= threshold < 1:
         raise ValueError(f"threshold must be a number with 0 <= threshold < 1, got {threshold!r}")
     confidence, labels = weak_logits.softmax(-1).max(-1)
@@ -82,11 +82,3 @@ def confident_cross_entropy(
         members = weights.new_zeros(weak_logits.shape[1]).index_add(0, labels, weights)
         weights = weights / members[labels].clamp_min(1)
     return (weights * per_sample).sum() / weights.sum().where(confident.any(), 1.0)
-
-
-def _check_pair(first: Tensor, second: Tensor, first_name: str, second_name: str) -> None:
-    check_matrix(first, first_name)
-    check_matrix(second, second_name)
-    if first.shape != second.shape:
-        shapes = f"{list(first.shape)} and {list(second.shape)}"
-        raise ValueError(f"{first_name} and {second_name} must have one shape, got {shapes}")

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from paperlib._checks import check_matrix
+from paperlib._checks import check_pair
 from paperlib.information import cross_entropy
 
 Divergence = Literal["reverse_cross_entropy", "cross_entropy", "collision_cross_entropy"]
@@ -36,10 +36,7 @@ def self_labeling_loss(logits: Tensor, targets: Tensor, *, divergence: Divergenc
         TypeError: if either is not a floating-point tensor.
         ValueError: if the shapes differ or ``divergence`` is not one of the three.
     """
-    check_matrix(logits, "logits")
-    check_matrix(targets, "targets")
-    if logits.shape != targets.shape:
-        raise ValueError(f"logits and targets must have one shape, got {list(logits.shape)} and {list(targets.shape)}")
+    check_pair(logits, targets, "logits", "targets")
     log_probs = torch.log_softmax(logits, dim=-1)
     if divergence == "reverse_cross_entropy":
         per_sample = cross_entropy(log_probs.exp(), targets)

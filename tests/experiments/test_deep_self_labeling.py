@@ -7,12 +7,14 @@ from itertools import product
 import pytest
 import torch
 
+from paperlib.consensus import consensus
 from paperlib.data import Dataset
 from paperlib.data.augmentations import Draws
 from paperlib.experiments import deep_run, deep_self_labeling, read_rows
 from paperlib.experiments.deep_self_labeling import (
     METHODS,
     DeepConfig,
+    agreed_start,
     augmentation,
     fit,
     load_splits,
@@ -22,15 +24,28 @@ from paperlib.experiments.deep_self_labeling import (
     objective,
     predictions,
     train_start,
+    views,
 )
-from paperlib.experiments.deep_tables import SEEDS, SIZES, STARTS, TABLES, cells
-from paperlib.training import MutualInformation, SelfLabeling, VirtualAdversarial, WholeSetLabels
+from paperlib.experiments.deep_tables import AUTOENCODER, PARTS, SEEDS, SIZES, STARTS, TABLES, cells
+from paperlib.metrics import clustering_accuracy
+from paperlib.training import (
+    FixedLabels,
+    MutualInformation,
+    SelfLabeling,
+    VirtualAdversarial,
+    WholeSetLabels,
+    final_loss,
+    train,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:every prediction is still nearly uniform"),
     pytest.mark.filterwarnings("ignore:.* clusters have hardly a sample left"),
 ]
-SHORT = DeepConfig(n_starts=2, start_epochs=0.1, epochs=0.2, batch_size=128, device="cpu", size="smoke")
+SHORT = DeepConfig(
+    n_starts=2, start_epochs=0.5, agreement_epochs=0.5, epochs=0.75, batch_size=64, device="cpu", size="smoke"
+)
+SCRATCH = replace(SHORT, n_starts=0)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +58,13 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_splits("digits")
+    return load_splits("digits", n_samples=256)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A folder in which methods find the starts."""
+    return tmp_path_factory.mktemp("checkpoints")
 
 
 def images(name, shape, n=6, split="train"):
@@ -55,12 +76,28 @@ def weights(model):
     return torch.cat([value.flatten().double() for value in model.state_dict().values()])
 
 
-def test_digits_are_bytes_again(digits):
+def relabelled(task, y):
+    return replace(task, train=replace(task.train, y=y))
+
+
+def test_digits_are_bytes_again():
     from sklearn.datasets import load_digits
 
     expected = torch.from_numpy(load_digits().images) / 16
-    assert digits.train.x.dtype == torch.uint8
-    assert (digits.train.x.double() / 255 - expected).abs().max() <= 1 / 255
+    task = load_splits("digits")
+    assert task.train.x.dtype == torch.uint8
+    assert (task.train.x.double() / 255 - expected).abs().max() <= 1 / 255
+    assert torch.equal(task.test.x, task.train.x)
+    assert task.name == "digits/all"
+
+
+def test_digits_can_be_trained_on_in_part_and_all_are_judged(digits):
+    whole = load_splits("digits").test
+    assert digits.name == "digits/all, trained on 256"
+    assert torch.equal(digits.train.x, whole.x[:256])
+    assert torch.equal(digits.train.y, whole.y[:256])
+    assert torch.equal(digits.test.x, whole.x)
+    assert digits.n_classes == 10
 
 
 def test_so_many_of_the_first_images_are_trained_on_and_all_others_judged(monkeypatch):
@@ -75,39 +112,46 @@ def test_so_many_of_the_first_images_are_trained_on_and_all_others_judged(monkey
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_takes_steps_and_gives_finite_numbers(digits, method):
+def test_every_method_goes_on_from_the_starts_and_gives_finite_numbers(digits, shared, method):
     config = replace(SHORT, method=method)
-    measured, made = measure(config, digits, 0)
+    measured, made = measure(config, digits, 0, folder=shared)
     judged = ("accuracy", "nmi", "ari", "clusters_used")
     assert set(measured) == {"loss", *judged, *(f"train_{name}" for name in judged)}
     assert all(math.isfinite(value) for value in measured.values())
-    assert made["seconds"] > 0
-    trained, run, losses = fit(config, digits, 0)
+    trained, run, seconds = fit(config, digits, 0, folder=shared)
     assert run.steps == 3
-    starts = [train_start(config, digits, 0, start) for start in range(2)]
-    assert losses == [run.history[-1]["loss"] for _, run in starts]
-    best, _ = starts[losses.index(min(losses))]
-    assert not torch.equal(weights(best), weights(trained))
+    assert measured["loss"] == run.history[-1]["loss"]
+    begun = agreed_start(config, digits, 0, folder=shared)
+    assert made["seconds"] == seconds == begun.seconds + run.seconds  # not only those of what was not found
+    assert begun.seconds > 0 < run.seconds
+    assert not torch.equal(weights(begun.model), weights(trained))
     assert not trained.training
 
 
 @pytest.mark.parametrize("name", ["vgg4", "resnet18"])
 def test_every_network_takes_a_step(digits, name):
-    config = replace(SHORT, network=name, n_starts=1, start_epochs=0.02, epochs=0.02, batch_size=32)
-    model, run, losses = fit(config, digits, 0)
-    assert (run.steps, len(losses)) == (1, 1)
+    config = replace(SCRATCH, network=name, epochs=0.1, batch_size=16)
+    model, run, _ = fit(config, replace(digits, train=replace(digits.train, x=digits.train.x[:16], y=None)), 0)
+    assert run.steps == 1
     assert predictions(config, model, images("digits", (8, 8))).shape == (6, 10)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_labels_are_not_seen_in_training(digits, method):
+def test_labels_are_not_seen_by_a_method(digits, method):
+    config = replace(SCRATCH, method=method)
     y = digits.train.y
-    permuted = replace(digits, train=replace(digits.train, y=y[torch.randperm(len(y))]))
-    unlabelled = replace(digits, train=replace(digits.train, y=None))
-    config = replace(SHORT, method=method)
     expected = weights(fit(config, digits, 0).model)
-    for task in (permuted, unlabelled):
-        assert torch.equal(weights(fit(config, task, 0).model), expected)
+    for other in (y[torch.randperm(len(y))], None):
+        assert torch.equal(weights(fit(config, relabelled(digits, other), 0).model), expected)
+
+
+def test_labels_are_not_seen_by_what_comes_before_a_method(digits):
+    y = digits.train.y
+    expected = agreed_start(SHORT, digits, 0)
+    for other in (y[torch.randperm(len(y))], None):
+        found = agreed_start(SHORT, relabelled(digits, other), 0)
+        assert torch.equal(weights(found.model), weights(expected.model))
+        assert found.losses == expected.losses
 
 
 def test_a_seed_decides_first_weights_and_run(digits):
@@ -116,42 +160,62 @@ def test_a_seed_decides_first_weights_and_run(digits):
     assert not torch.equal(runs[0], runs[2])
 
 
-def test_methods_go_on_from_the_same_starts_with_and_without_checkpoints(digits, tmp_path):
+def test_a_new_network_is_taught_what_the_starts_agree_on(digits):
+    config = replace(SHORT, n_starts=3)
+    found = agreed_start(config, digits, 2)
+    starts = [train_start(config, digits, 2, start) for start in range(3)]
+    assert found.losses == [final_loss(run) for _, run in starts]
+    by_loss = sorted(range(3), key=lambda start: found.losses[start])
+    votes = [predictions(config, model, digits.train).softmax(1) for model, _ in starts]
+    agreed = consensus([votes[start] for start in by_loss])
+    for labels, probs in zip(found.labels, [*votes, agreed], strict=True):
+        assert torch.equal(labels, probs.argmax(1))
+    taught = network(config, digits.train, torch.Generator().manual_seed(2998))
+    train(taught, FixedLabels(agreed), views(config, digits.train), config.training(2998, config.agreement_epochs))
+    assert torch.equal(weights(found.model), weights(taught))
+
+
+def test_methods_go_on_from_the_same_network_with_and_without_checkpoints(digits, tmp_path):
     reverse, sela = (replace(SHORT, method=method) for method in ("reverse_cross_entropy", "sela"))
     alone = {config.method: weights(fit(config, digits, 0).model) for config in (reverse, sela)}
-    losses = fit(reverse, digits, 0, folder=tmp_path).start_losses
-    folders = {path.name for path in tmp_path.iterdir()}
-    together = fit(sela, digits, 0, folder=tmp_path)
-    assert together.start_losses == losses
-    assert torch.equal(weights(together.model), alone["sela"])
     assert torch.equal(weights(fit(reverse, digits, 0, folder=tmp_path).model), alone["reverse_cross_entropy"])
-    new = {path.name for path in tmp_path.iterdir()} - folders
-    assert len(new) == 1
-    assert new.pop().startswith("sela,")
-    other = fit(sela, digits, 1, folder=tmp_path)
-    assert other.start_losses != losses
+    folders = {path.name for path in tmp_path.iterdir()}
+    assert len(folders) == 2 + 1 + 1  # starts, what they agree on, the method
+    assert torch.equal(weights(fit(sela, digits, 0, folder=tmp_path).model), alone["sela"])
+    (new,) = {path.name for path in tmp_path.iterdir()} - folders
+    assert new.startswith("sela,")
+
+
+def test_another_seed_or_number_of_images_has_starts_of_its_own(digits, tmp_path):
+    fewer = replace(load_splits("digits", n_samples=200), test=digits.test)
+    others = ((digits, 0), (digits, 1), (fewer, 0))
+    losses = [agreed_start(SHORT, task, seed, folder=tmp_path).losses for task, seed in others]
+    assert len({loss for each in losses for loss in each}) == 6
+    assert len(list(tmp_path.iterdir())) == 9
 
 
 def test_without_starts_a_method_begins_with_first_weights(digits):
-    config = replace(SHORT, method="reverse_cross_entropy", n_starts=0, epochs=1e-3, learning_rate=1e-12)
-    model, _, losses = fit(config, digits, 3)
+    config = replace(SCRATCH, method="reverse_cross_entropy", epochs=1e-3, learning_rate=1e-12)
+    model = fit(config, digits, 3).model
     first = network(config, digits.train, torch.Generator().manual_seed(3000))
-    assert losses == []
     for ours, theirs in zip(model.parameters(), first.parameters(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-10)
 
 
-def test_starts_are_judged_one_by_one(digits):
-    measured, _ = measure_starts(SHORT, digits, 0)
-    assert set(measured) == {f"{name}, start {start}" for name in ("loss", "accuracy") for start in range(2)}
-    assert [measured[f"loss, start {start}"] for start in range(2)] == fit(SHORT, digits, 0).start_losses
+def test_starts_and_their_agreement_are_judged_on_the_images_they_saw(digits, shared):
+    measured, made = measure_starts(SHORT, digits, 0, folder=shared)
+    found = agreed_start(SHORT, digits, 0, folder=shared)
+    expected = {f"loss, start {start}": loss for start, loss in enumerate(found.losses)}
+    for name, labels in zip(("start 0", "start 1", "agreement"), found.labels, strict=True):
+        expected[f"accuracy, {name}"] = clustering_accuracy(digits.train.y, labels)
+    assert measured == expected
+    assert made["seconds"] == found.seconds
 
 
 def test_a_measurement_goes_on_from_its_checkpoints(digits, tmp_path):
     config = replace(SHORT, method="sela")
-    first, _ = measure(config, digits, 0, folder=tmp_path)
-    again, _ = measure(config, digits, 0, folder=tmp_path)
-    assert again == first
+    first = measure(config, digits, 0, folder=tmp_path)
+    assert measure(config, digits, 0, folder=tmp_path) == first  # its seconds, too
     with pytest.raises(ValueError, match="another run"):
         measure(replace(config, learning_rate=0.1), digits, 0, folder=tmp_path)
 
@@ -209,45 +273,62 @@ def test_views_keep_the_size_and_only_what_has_no_handedness_is_mirrored(name, s
     assert network(DeepConfig(network=of), data, torch.Generator().manual_seed(0)).eval()(x).shape == (6, 10)
 
 
+def configurations(digits):
+    """Of all runs of all tables and sizes, by what the rows call them."""
+    for table, size in product(TABLES, SIZES):
+        for cell in cells(table, digits, size, n_seeds=1):
+            if cell.table != STARTS:
+                yield cell.method, replace(cell.measure.args[0], size="any")
+
+
 def test_rows_have_names_of_their_own_in_every_table_and_size(digits):
-    names = [cell.key for table, size in product(TABLES, SIZES) for cell in cells(table, digits, size)]
+    names = [cell.key for table, size in product(PARTS, SIZES) for cell in cells(table, digits, size)]
     assert len(names) == len(set(names)) > 50
 
 
-def test_runs_of_a_table_have_names_of_their_own_beside_their_settings(digits):
-    """Two cells of one name would share their checkpoints."""
-    for size in SIZES:
-        configs = {cell.method: cell.measure.args[0] for table in TABLES for cell in cells(table, digits, size)}
-        for table in TABLES:
-            for cell in cells(table, digits, size):
-                if cell.table != STARTS:
-                    assert cell.measure.args[0] == configs[cell.method]
+def test_runs_of_one_name_have_one_configuration(digits):
+    """They share their checkpoints."""
+    by_name = {}
+    for name, config in configurations(digits):
+        assert by_name.setdefault(name, config) == config
+
+
+def test_methods_that_share_starts_agree_on_all_that_starts_depend_on(digits):
+    starts = {}
+    for _, config in configurations(digits):
+        if config.n_starts:
+            needs = (config.training(0, config.start_epochs), config.n_clusters)
+            assert starts.setdefault((config.network, config.start_epochs), needs) == needs
+    assert len(starts) > 1
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_tables_ask_for_their_size_and_every_seed(digits, size):
-    for table in TABLES:
-        todo = list(cells(table, digits, size, device="cpu"))
-        assert {cell.seed for cell in todo} == set(range(SEEDS[size]))
-        assert {cell.size for cell in todo} == {size}
-        configs = [cell.measure.args[0] for cell in todo]
-        assert {config.size for config in configs} == {size}
-        assert {config.device for config in configs} == {"cpu"}
-        assert {cell.method for cell in cells(table, digits, size, n_seeds=1)} == {cell.method for cell in todo}
-        assert len(list(cells(table, digits, size, n_seeds=1))) * SEEDS[size] == len(todo)
+@pytest.mark.parametrize("table", PARTS)
+def test_tables_ask_for_their_size_every_seed_and_as_many_clusters_as_there_are_classes(table, size):
+    task = load_splits("digits")
+    three = replace(task, test=replace(task.test, y=task.test.y % 3))
+    todo = list(cells(table, three, size, device="cpu"))
+    assert {cell.seed for cell in todo} == set(range(SEEDS[size]))
+    assert {cell.size for cell in todo} == {size}
+    configs = [cell.measure.args[0] for cell in todo]
+    assert {(config.size, config.device, config.n_clusters) for config in configs} == {(size, "cpu", 3)}
+    one_seed = list(cells(table, three, size, n_seeds=1))
+    assert {cell.method for cell in one_seed} == {cell.method for cell in todo}
+    assert len(one_seed) * SEEDS[size] == len(todo)
 
 
 def test_the_command_writes_the_rows_of_every_cell_once(digits, tmp_path, capsys):
     out = tmp_path / "rows.csv"
-    command = ["--out", str(out), "--size", "smoke", "--datasets", "digits", "--n-samples", "512", "--device", "cpu"]
-    command += ["--parts", "end_to_end", "from_scratch"]
-    deep_run.main([*command, "--checkpoints", str(tmp_path / "checkpoints")])
+    command = ["--out", str(out), "--size", "smoke", "--datasets", "digits", "--n-samples", "256", "--device", "cpu"]
+    command += ["--checkpoints", str(tmp_path / "checkpoints")]
+    deep_run.main(command)
     rows = read_rows(out)
-    todo = [cell for table in ("end to end", "from scratch") for cell in cells(table, digits, "smoke")]
-    assert {(row.table, row.method, row.seed) for row in rows} == {
-        (cell.table, cell.method, cell.seed) for cell in todo
+    todo = [cell for part in PARTS for cell in cells(part, digits, "smoke")]
+    assert {(row.table, row.dataset, row.method, row.seed) for row in rows} == {
+        (cell.table, "digits/all, trained on 256", cell.method, 0) for cell in todo
     }
-    assert len(rows) == sum(4 if cell.table == STARTS else 9 for cell in todo)
+    n_metrics = {STARTS: 2 * 2 + 1, AUTOENCODER: 7}
+    assert len(rows) == sum(n_metrics.get(cell.table, 9) for cell in todo)
     assert {(row.size, row.device) for row in rows} == {("smoke", "cpu")}
     assert all(math.isfinite(row.value) for row in rows)
     before = out.read_bytes()
@@ -264,6 +345,7 @@ def test_the_command_writes_the_rows_of_every_cell_once(digits, tmp_path, capsys
         ({"n_starts": -1}, "n_starts must be a whole number of at least 0"),
         ({"n_clusters": 0}, "n_clusters must be a whole number of at least 1"),
         ({"start_epochs": math.nan}, "epochs must be a finite number > 0"),
+        ({"agreement_epochs": 0.0}, "epochs must be a finite number > 0"),
         ({"epochs": 0.0}, "epochs must be a finite number > 0"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"precision": "int8"}, "precision must be one of"),
@@ -283,4 +365,4 @@ def test_a_method_that_is_not_there_is_refused_by_the_command(tmp_path, capsys):
 def test_images_without_labels_cannot_be_judged(digits):
     task = replace(digits, test=replace(digits.test, y=None))
     with pytest.raises(ValueError, match="digits has no labels to judge a clustering by"):
-        measure(SHORT, task, 0)
+        measure(SCRATCH, task, 0)

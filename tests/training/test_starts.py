@@ -9,7 +9,7 @@ from paperlib.training import MutualInformation, TrainedRun, TrainingConfig, fin
 
 
 def run_of(*losses):
-    return TrainedRun(len(losses), [{"step": step + 1, "loss": loss} for step, loss in enumerate(losses)])
+    return TrainedRun(len(losses), [{"step": step + 1, "loss": loss} for step, loss in enumerate(losses)], 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""A run's tensors by name, and back."""
+"""A run's tensors by name, and back; and whether a checkpoint is of the same run."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -8,9 +9,9 @@ from torch import nn
 from training_runs import labels_of_the_whole_set
 
 from paperlib.pseudo_labels import ExpectationMaximization
-from paperlib.training import MutualInformation, WarmStart, WholeSetLabels
+from paperlib.training import MutualInformation, Scheduled, SelfLabeling, WarmStart, WholeSetLabels
 from paperlib.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from paperlib.training.state import check_same_run, pack, unpack
+from paperlib.training.state import check_same_run, pack, settings_of, unpack
 
 OPTIMIZERS = {
     "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.1),
@@ -146,10 +147,44 @@ def test_an_objective_forgets_what_the_checkpoint_does_not_hold():
 
 
 def test_a_run_with_other_settings_is_refused_by_what_differs():
-    state = {"config": {"seed": 0, "batch_size": 4}, "n_steps": 10}
-    check_same_run(state, {"seed": 0, "batch_size": 4}, 10, "here")
+    old = {"seed": 0, "batch_size": 4, "n_steps": 10}
+    check_same_run(old, dict(old), "here")
     expected = r"^here holds checkpoints of another run \(batch_size=4 there, 8 here; n_steps=10 there, 5 here\); give"
     with pytest.raises(ValueError, match=expected):
-        check_same_run(state, {"seed": 0, "batch_size": 8}, 5, "here")
+        check_same_run(old, {"seed": 0, "batch_size": 8, "n_steps": 5}, "here")
     with pytest.raises(ValueError, match="new=None there, 1 here"):
-        check_same_run(state, {"seed": 0, "batch_size": 4, "new": 1}, 10, "here")
+        check_same_run(old, {**old, "new": 1}, "here")
+
+
+def test_settings_of_an_objective_are_its_name_and_numbers_and_those_of_what_it_holds():
+    solver = ExpectationMaximization(3.0, divergence="collision_cross_entropy")
+    found = settings_of(WarmStart(MutualInformation(2.0), SelfLabeling(solver), share=0.25))
+    assert found["name"] == "WarmStart"
+    assert found["share"] == 0.25
+    assert found["first"] == {"name": "MutualInformation", "fairness_weight": 2.0, "prior": None}
+    its = found["then"]["solver"]
+    assert (its["name"], its["fairness_weight"], its["divergence"]) == (
+        "ExpectationMaximization",
+        3.0,
+        "collision_cross_entropy",
+    )
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_settings_of_an_objective_have_no_tensors_functions_and_counters():
+    solver = ExpectationMaximization()
+    plain = settings_of(SelfLabeling(solver))
+    assert settings_of(SelfLabeling(solver, unsolved=7, _targets=torch.eye(3))) == plain
+    assert plain.keys() == {"name", "solver", "warm_start", "divergence", "prior"}
+    assert settings_of(MutualInformation(prior=torch.ones(3) / 3)) == {
+        "name": "MutualInformation",
+        "fairness_weight": 1,
+    }
+    assert settings_of(labels()) == settings_of(WholeSetLabels(solver, refresh_every=2))
+    assert settings_of(Scheduled(lambda progress: MutualInformation())) == {"name": "Scheduled"}
+
+
+def test_an_objective_without_settings_is_told_by_its_name():
+    assert settings_of(lambda logits, index: logits.sum()) == "function"
+    assert settings_of(nn.Identity()) == "Identity"
+    assert settings_of(MutualInformation) == "type"

@@ -1,4 +1,4 @@
-"""Soft regularised K-means with a convolutional autoencoder, and K-means on pixels and on codes beside it.
+"""Soft regularised K-means with a convolutional autoencoder, and K-means on pixels and on codes.
 
 Source: Jabi, Pedersoli, Mitiche and Ben Ayed, arXiv 1810.04246, and the authors' published code.
 """
@@ -99,6 +99,15 @@ def measure(config: DeepKMeansConfig, task: ImageSplits, seed: int, *, folder: s
     found |= judge(labels_of(task.test), labels)
     found |= {"clusters_used": metrics.clusters_used(labels), "loss": run.history[-1]["loss"]}
     return found, circumstances(began, config.device)
+
+
+def measure_pixels(task: ImageSplits, seed: int) -> Measurement:
+    """K-means on the pixels of the training images, the best of three starts; test images go to the nearest centre."""
+    began = time.perf_counter()
+    seen, judged = (Views(part.x).samples(slice(None)).flatten(1).numpy() for part in (task.train, task.test))
+    kmeans = KMeans(task.n_classes, n_init=3, random_state=seed).fit(seen)
+    made = circumstances(began)
+    return judge(labels_of(task.test), kmeans.predict(judged)) | {"loss": kmeans.inertia_ / len(seen)}, made
 
 
 def _labels(objective: DeepSoftKMeans, codes: Tensor) -> Tensor:

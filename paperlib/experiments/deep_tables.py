@@ -22,7 +22,7 @@ from paperlib.experiments.deep_self_labeling import (
 )
 
 END_TO_END, OTHERS_TOO, SCRATCH, STARTS, VGG = "end to end", "other methods", "from scratch", "starts", "VGG4"
-AUTOENCODER = "autoencoder"
+AUTOENCODER, PIXELS = "autoencoder", "pixels"
 PAPER = "zhang2023entropy"
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 6}
 _SMOKE = {"n_starts": 2, "start_epochs": 0.5, "agreement_epochs": 0.5, "epochs": 0.5, "size": "smoke"}
@@ -70,7 +70,7 @@ def vgg4(size: str) -> Iterator[DeepConfig]:
 
 
 TABLES = {END_TO_END: end_to_end, OTHERS_TOO: others, SCRATCH: from_scratch, VGG: vgg4}
-PARTS = (*TABLES, AUTOENCODER)
+PARTS = (*TABLES, AUTOENCODER, PIXELS)
 
 
 def cells(
@@ -93,6 +93,10 @@ def cells(
         checkpoints: folder for the runs' checkpoints, where starts are found again; None for none.
     """
     for seed in range(SEEDS[size] if n_seeds is None else n_seeds):
+        if table == PIXELS:
+            pixels = partial(deep_kmeans.measure_pixels, task, seed)
+            yield Cell(table, task.name, "k-means, pixels", size, seed, pixels)
+            continue
         if table == AUTOENCODER:
             kmeans = DeepKMeansConfig(task.n_classes, device=device, **AUTOENCODER_SIZES[size])
             measured = partial(deep_kmeans.measure, kmeans, task, seed, folder=checkpoints)

@@ -12,6 +12,7 @@ from paperlib.models.mlp import MLP
 from paperlib.models.resnet import ResNet, load_trunk, resnet18, resnet34
 from paperlib.models.sparse_linear import SparseLinear
 from paperlib.models.vgg4 import VGG4
+from paperlib.models.vision import torchvision_model
 
 __all__ = [
     "MLP",
@@ -31,4 +32,5 @@ __all__ = [
     "load_trunk",
     "resnet18",
     "resnet34",
+    "torchvision_model",
 ]

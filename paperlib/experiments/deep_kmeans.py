@@ -83,7 +83,8 @@ def measure(config: DeepKMeansConfig, task: ImageSplits, seed: int, *, folder: s
     channels, side = (1 if data.x.ndim == 3 else 3), data.x.shape[-1]
     autoencoder = ConvAutoencoder(config.n_clusters, in_channels=channels, image_size=side, generator=generator)
     model = CodeAndError(autoencoder).to(resolve_device(config.device))
-    own = [None if folder is None else Path(folder) / f"{config.name}-{part}-{seed}".replace(" ", "") for part in "ab"]
+    place = f"{config.name}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
+    own = [None if folder is None else Path(folder) / f"{place}-{part}" for part in "ab"]
     train(model, Reconstruction(), Views(data.x), config.training(seed, config.pretraining), folder=own[0])
     found = {}
     pixels = [Views(part.x).samples(slice(None)).flatten(1) for part in (data, task.test)]
@@ -106,7 +107,7 @@ def measure_pixels(task: ImageSplits, seed: int) -> Measurement:
     began = time.perf_counter()
     seen, judged = (Views(part.x).samples(slice(None)).flatten(1).numpy() for part in (task.train, task.test))
     kmeans = KMeans(task.n_classes, n_init=3, random_state=seed).fit(seen)
-    made = circumstances(began)
+    made = circumstances(began, "cpu")
     return judge(labels_of(task.test), kmeans.predict(judged)) | {"loss": kmeans.inertia_ / len(seen)}, made
 
 

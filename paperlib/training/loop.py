@@ -87,7 +87,8 @@ def train(
     Raises:
         ValueError: if there are fewer samples than a batch has, the processes do not divide a batch, or the checkpoints
             are of another run: other settings, another objective, data of another shape.
-        FloatingPointError: if the loss is not finite at a step that is logged or kept; no such checkpoint is written.
+        FloatingPointError: if the loss is not finite at a step that is logged or kept, or a weight at one that is kept;
+            no such checkpoint is written.
         ImportError: if ``tensorboard`` is asked for and not installed.
     """
     config = config or TrainingConfig()
@@ -130,6 +131,7 @@ def train(
                 bar.set_postfix({name: f"{value:.3g}" for name, value in record.items() if name != "step"})
             seconds = time.perf_counter() - began
             if folder is not None and rank == 0 and is_kept:
+                _check_finite(model, done)
                 state = {"history": history, "marginal": watch.marginal, "seconds": seconds}
                 save_checkpoint(folder, steps.checkpoint(done, state))
     return TrainedRun(steps.n_steps, history, seconds)
@@ -140,6 +142,15 @@ def _finite(loss: Tensor, step: int) -> float:
     if not abs(value) < float("inf"):
         raise FloatingPointError(f"the loss is {value} at step {step}; lower learning_rate, or look at the data")
     return value
+
+
+def _check_finite(model: nn.Module, step: int) -> None:
+    """Refuse to keep weights that are not finite: a finite loss can have a gradient that is not."""
+    for name, parameter in model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise FloatingPointError(
+                f"{name} is not finite after step {step}; lower learning_rate, or look at the data"
+            )
 
 
 def _check_together(start: int) -> None:

@@ -526,3 +526,12 @@ def test_tensorboard_gets_every_record(monkeypatch, tmp_path):
     found = train(mlp(), MutualInformation(), blobs(), TrainingConfig(batch_size=60), tensorboard=tmp_path, log_every=2)
     expected = [(name, value, r["step"]) for r in found.history for name, value in r.items() if name != "step"]
     assert written == [(str(tmp_path), None), *expected, "closed"]
+
+
+def test_weights_that_are_not_finite_are_never_kept(tmp_path):
+    def objective(logits, index):
+        return (logits - logits.detach()).abs().sqrt().sum()  # zero, with a slope that is none
+
+    with pytest.raises(FloatingPointError, match="is not finite after step 1"):
+        train(mlp(), objective, blobs(), TrainingConfig(batch_size=60), folder=tmp_path, checkpoint_every=1)
+    assert not list(tmp_path.iterdir())

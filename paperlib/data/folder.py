@@ -28,7 +28,8 @@ def image_folder(
     may have folders of its own. Names that begin with a dot are passed over, and files whose suffix is not that of an
     image (``paperlib.data.folder.SUFFIXES``). Pillow reads the images (the first frame of an animation), turns them
     upright by their EXIF entry and drops transparency; then the largest centred square is resized with its bicubic
-    filter, which averages on the way down. All images are held in memory: 3 * ``size``² bytes each, a third if grey.
+    filter, which averages on the way down. All images are held in memory, each with ``3 * size * size`` bytes, a third
+    of that if grey.
 
     Args:
         path: the folder.

@@ -100,25 +100,10 @@ def mlp(n_seeds: int = 5, hidden: int = 100, epochs: int = 200) -> None:
     x, y = data.x.double().numpy(), data.y.numpy()
     given = torch.from_numpy(x)
     for rate in (1e-2, 1e-3):
+        theirs = {"ovo": True, "n_hidden_dim": hidden, "batch_size": 200, "max_iter": epochs, "learning_rate": rate}
         makers = {
-            "GemClus as shipped": lambda seed, rate=rate: MLPMMD(
-                10,
-                ovo=True,
-                n_hidden_dim=hidden,
-                batch_size=200,
-                max_iter=epochs,
-                learning_rate=rate,
-                random_state=seed,
-            ),
-            "GemClus corrected": lambda seed, rate=rate: corrected()(
-                10,
-                ovo=True,
-                n_hidden_dim=hidden,
-                batch_size=200,
-                max_iter=epochs,
-                learning_rate=rate,
-                random_state=seed,
-            ),
+            "GemClus as shipped": lambda seed, theirs=theirs: MLPMMD(10, random_state=seed, **theirs),
+            "GemClus corrected": lambda seed, theirs=theirs: corrected()(10, random_state=seed, **theirs),
             "ours": lambda seed, rate=rate: GeminiClustering(
                 10,
                 objective="mmd_ovo",

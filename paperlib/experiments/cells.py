@@ -73,3 +73,8 @@ def run_cells(cells: Iterable[Cell], path: str | os.PathLike[str], *, progress: 
             found += cell.run()
             write_rows(path, found)
     return found
+
+
+def checkpoints_of(folder: str | os.PathLike[str] | None, name: str) -> Path | None:
+    """The folder within ``folder`` for the checkpoints of the run called ``name``; None where there is none."""
+    return None if folder is None else Path(folder) / name.replace("/", "-").replace(" ", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from paperlib._checks import check_weight, check_whole
+from paperlib._checks import check_choice, check_weight, check_whole
 from paperlib.training import TrainingConfig
 from paperlib.training.config import Precision
 
@@ -68,8 +68,7 @@ class DeepConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in (("method", METHODS), ("network", get_args(NetworkName))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+            check_choice(getattr(self, name), name, allowed)
         check_weight(self.fairness_weight, "fairness_weight")
         check_whole(self.n_starts, "n_starts", 0), check_whole(self.n_clusters, "n_clusters")
         for epochs in (self.epochs, self.start_epochs, self.agreement_epochs):

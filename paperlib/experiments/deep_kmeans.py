@@ -11,13 +11,12 @@ from pathlib import Path
 
 import torch
 from sklearn.cluster import KMeans
-from torch import Tensor
 
 from paperlib import metrics
 from paperlib._checks import check_positive
-from paperlib.experiments.cells import Measurement
-from paperlib.experiments.deep_self_labeling import ImageSplits
+from paperlib.experiments.cells import Measurement, checkpoints_of
 from paperlib.experiments.fits import circumstances, judge, labels_of
+from paperlib.experiments.image_splits import ImageSplits
 from paperlib.models import ConvAutoencoder
 from paperlib.runtime import resolve_device
 from paperlib.training import CodeAndError, DeepSoftKMeans, Reconstruction, TrainingConfig, Views, predict, train
@@ -83,8 +82,7 @@ def measure(config: DeepKMeansConfig, task: ImageSplits, seed: int, *, folder: s
     channels, side = (1 if data.x.ndim == 3 else 3), data.x.shape[-1]
     autoencoder = ConvAutoencoder(config.n_clusters, in_channels=channels, image_size=side, generator=generator)
     model = CodeAndError(autoencoder).to(resolve_device(config.device))
-    place = f"{config.name}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
-    own = [None if folder is None else Path(folder) / f"{place}-{part}" for part in "ab"]
+    own = [checkpoints_of(folder, f"{config.name}-{task.name}-{seed}-{part}") for part in "ab"]
     train(model, Reconstruction(), Views(data.x), config.training(seed, config.pretraining), folder=own[0])
     found = {}
     pixels = [Views(part.x).samples(slice(None)).flatten(1) for part in (data, task.test)]
@@ -96,7 +94,7 @@ def measure(config: DeepKMeansConfig, task: ImageSplits, seed: int, *, folder: s
     per_epoch = len(data) // config.batch_size
     objective = DeepSoftKMeans(config.n_clusters, refresh_every=per_epoch, penalty=config.penalty, seed=seed)
     run = train(model, objective, Views(data.x), config.training(seed, config.epochs), folder=own[1])
-    labels = _labels(objective, predict(model, task.test.x))
+    labels = objective.posterior_logits(predict(model, task.test.x)).argmax(1).cpu()
     found |= judge(labels_of(task.test), labels)
     found |= {"clusters_used": metrics.clusters_used(labels), "loss": run.history[-1]["loss"]}
     return found, circumstances(began, config.device)
@@ -109,7 +107,3 @@ def measure_pixels(task: ImageSplits, seed: int) -> Measurement:
     kmeans = KMeans(task.n_classes, n_init=3, random_state=seed).fit(seen)
     made = circumstances(began, "cpu")
     return judge(labels_of(task.test), kmeans.predict(judged)) | {"loss": kmeans.inertia_ / len(seen)}, made
-
-
-def _labels(objective: DeepSoftKMeans, codes: Tensor) -> Tensor:
-    return objective.posterior_logits(codes).argmax(1).cpu()

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from paperlib.data import Dataset
 from paperlib.data.augmentations import Augmentation, Compose, RandomAffine, RandomHorizontalFlip, presets
 from paperlib.experiments.deep_config import DeepConfig, NetworkName
-from paperlib.models import VGG4, ConvNet, ResNet, resnet18
+from paperlib.models import VGG4, ConvNet, resnet18
+from paperlib.runtime import resolve_device
 from paperlib.training import Views, predict
 
-GREY = ("digits", "mnist", "fashion_mnist", "usps")
 MIRRORED = ("fashion_mnist", "cifar10", "cifar100_20", "stl10")
 
 
@@ -20,7 +20,7 @@ def augmentation(data: Dataset, network: NetworkName) -> Augmentation:
 
     VGG4 on grey images has IIC's crops, which end in 24 pixels.
     """
-    if data.name not in GREY:
+    if not _is_grey(data):
         return presets.simclr(data.x.shape[-1])
     if network == "vgg4" and data.x.shape[-1] == 28:
         steps = list(presets.iic_mnist().augmentations)
@@ -30,16 +30,18 @@ def augmentation(data: Dataset, network: NetworkName) -> Augmentation:
 
 
 def network(config: DeepConfig, data: Dataset, generator: torch.Generator) -> nn.Module:
-    """The network of a configuration for images of a set."""
-    channels, side = (1 if data.x.ndim == 3 else 3), data.x.shape[-1]
+    """The network of a configuration for images of a set, on the configuration's device."""
+    channels, side = (1 if _is_grey(data) else 3), data.x.shape[-1]
+    model: nn.Module
     if config.network == "resnet18":
-        model: ResNet = resnet18(config.n_clusters, in_channels=channels, generator=generator)
-        return model
-    if config.network == "vgg4":
+        model = resnet18(config.n_clusters, in_channels=channels, generator=generator)
+    elif config.network == "vgg4":
         side = 24 if side == 28 else side
-        return VGG4(config.n_clusters, in_channels=channels, image_size=side, generator=generator)
-    widths = (32, 64, 128) if side > 8 else (16, 32)
-    return ConvNet(config.n_clusters, in_channels=channels, image_size=side, widths=widths, generator=generator)
+        model = VGG4(config.n_clusters, in_channels=channels, image_size=side, generator=generator)
+    else:
+        widths = (32, 64, 128) if side > 8 else (16, 32)
+        model = ConvNet(config.n_clusters, in_channels=channels, image_size=side, widths=widths, generator=generator)
+    return model.to(resolve_device(config.device))
 
 
 def views(config: DeepConfig, data: Dataset) -> Views:
@@ -56,4 +58,8 @@ def predictions(config: DeepConfig, model: nn.Module, data: Dataset) -> Tensor:
 
 def as_seen(x: Tensor, config: DeepConfig, data: Dataset) -> Tensor:
     """Images without augmentation: their middle where VGG4 takes 24 pixels of 28."""
-    return x[..., 2:26, 2:26] if config.network == "vgg4" and data.name in GREY and x.shape[-1] == 28 else x
+    return x[..., 2:26, 2:26] if config.network == "vgg4" and _is_grey(data) and x.shape[-1] == 28 else x
+
+
+def _is_grey(data: Dataset) -> bool:
+    return data.x.ndim == 3

@@ -8,21 +8,20 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
 from paperlib import metrics
 from paperlib.data import Dataset
-from paperlib.experiments.cells import Measurement
+from paperlib.experiments.cells import Measurement, checkpoints_of
 from paperlib.experiments.deep_config import METHODS, DeepConfig, Method, NetworkName
 from paperlib.experiments.deep_network import as_seen, augmentation, network, predictions, views
 from paperlib.experiments.deep_starts import Agreement, agreed_start, train_start
 from paperlib.experiments.fits import circumstances, judge, labels_of
 from paperlib.experiments.image_splits import ImageSplits, load_splits
 from paperlib.pseudo_labels import AlternatingDirection, ExpectationMaximization, Sinkhorn
-from paperlib.runtime import resolve_device
 from paperlib.training import (
     Gemini,
     InvariantInformation,
@@ -47,6 +46,7 @@ __all__ = [
     "agreed_start",
     "augmentation",
     "fit",
+    "labels_of_batch",
     "load_splits",
     "measure",
     "measure_starts",
@@ -74,10 +74,17 @@ def objective(config: DeepConfig, model: nn.Module, data: Dataset) -> Objective:
         return WholeSetLabels(Sinkhorn(), refresh_every=max(1, len(data) // config.batch_size // 2))
     if config.method == "mi_adm":
         return SelfLabeling(AlternatingDirection(fairness_weight=weight))
-    solver = ExpectationMaximization(weight, tolerance=1e-2, max_iterations=50)
-    if config.method == "collision_cross_entropy":
-        solver = replace(solver, divergence="collision_cross_entropy")
-    return SelfLabeling(solver, divergence="cross_entropy" if config.method == "cross_entropy" else None)
+    if config.method == "cross_entropy":
+        return replace(labels_of_batch("reverse_cross_entropy", weight), divergence="cross_entropy")
+    return labels_of_batch(config.method, weight)
+
+
+def labels_of_batch(
+    divergence: Literal["reverse_cross_entropy", "collision_cross_entropy"], fairness_weight: float
+) -> SelfLabeling:
+    """Pseudo-labels solved for at every batch, as exactly as a step of training needs."""
+    solver = ExpectationMaximization(fairness_weight, divergence=divergence, tolerance=1e-2, max_iterations=50)
+    return SelfLabeling(solver)
 
 
 class DeepFit(NamedTuple):
@@ -105,14 +112,12 @@ def fit(
         model, _, _, seconds = agreed_start(config, task, seed, folder=folder, progress=progress)
     else:
         model = network(config, task.train, torch.Generator().manual_seed(1000 * seed))
-        model = model.to(resolve_device(config.device))
-    name = f"{config.name}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
     run = train(
         model,
         objective(config, model, task.train),
         views(config, task.train),
         config.training(1000 * seed + 999),
-        folder=None if folder is None else Path(folder) / name,
+        folder=checkpoints_of(folder, f"{config.name}-{task.name}-{seed}"),
         progress=progress,
     )
     return DeepFit(model.eval(), run, seconds + run.seconds)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from paperlib.consensus import consensus
+from paperlib.experiments.cells import checkpoints_of
 from paperlib.experiments.deep_config import DeepConfig
 from paperlib.experiments.deep_network import network, predictions, views
 from paperlib.experiments.image_splits import ImageSplits
-from paperlib.runtime import resolve_device
 from paperlib.training import FixedLabels, MutualInformation, Scheduled, TrainedRun, final_loss, geometric, train
 
 
@@ -39,14 +39,14 @@ def train_start(
         progress: whether to draw a progress bar.
     """
     own = 1000 * seed + start
-    model = network(config, task.train, torch.Generator().manual_seed(own)).to(resolve_device(config.device))
+    model = network(config, task.train, torch.Generator().manual_seed(own))
     weight = geometric(5.0, 1.0, until=0.7)
     run = train(
         model,
         Scheduled(lambda progress: MutualInformation(weight(progress))),
         views(config, task.train),
         config.training(own, config.start_epochs),
-        folder=None if folder is None else Path(folder) / f"{_place(config, task, seed)}-start-{start}",
+        folder=checkpoints_of(folder, f"{_place(config, task, seed)}-start-{start}"),
         log_every=10,
         progress=progress,
     )
@@ -96,13 +96,13 @@ def agreed_start(
     agreed = consensus([votes[start] for start in order])
     name = f"{_place(config, task, seed)}-agreed-{config.n_starts}-{config.agreement_epochs:g}"
     own = 1000 * seed + 998
-    model = network(config, task.train, torch.Generator().manual_seed(own)).to(resolve_device(config.device))
+    model = network(config, task.train, torch.Generator().manual_seed(own))
     run = train(
         model,
         FixedLabels(agreed),
         views(config, task.train),
         config.training(own, config.agreement_epochs),
-        folder=None if folder is None else Path(folder) / name,
+        folder=checkpoints_of(folder, name),
         progress=progress,
     )
     labels = [vote.argmax(1) for vote in [*votes, agreed]]
@@ -111,4 +111,4 @@ def agreed_start(
 
 def _place(config: DeepConfig, task: ImageSplits, seed: int) -> str:
     """What starts depend on, as a name."""
-    return f"{config.network}-{config.start_epochs:g}-{task.name}-{seed}".replace("/", "-").replace(" ", "")
+    return f"{config.network}-{config.start_epochs:g}-{task.name}-{seed}"

@@ -19,20 +19,19 @@ from paperlib._checks import check_whole
 from paperlib.data import Dataset
 from paperlib.data.augmentations import Augmentation, presets
 from paperlib.experiments.cells import Measurement
-from paperlib.experiments.deep_self_labeling import ImageSplits
+from paperlib.experiments.deep_self_labeling import labels_of_batch
 from paperlib.experiments.fits import circumstances, judge, labels_of
 from paperlib.experiments.from_pretraining_config import Method, PretrainedConfig
 from paperlib.experiments.image_sets import IMAGE_SETS, synthetic_images
+from paperlib.experiments.image_splits import ImageSplits
 from paperlib.experiments.pretrained_network import PretrainedNetwork, Trunk
 from paperlib.neighbors import nearest_neighbors
-from paperlib.pseudo_labels import ExpectationMaximization
 from paperlib.runtime import resolve_device
 from paperlib.training import (
     ConfidentLabels,
     MutualInformation,
     Objective,
     Scan,
-    SelfLabeling,
     TrainedRun,
     Views,
     WarmStart,
@@ -76,10 +75,7 @@ def objective(config: PretrainedConfig, step: Method, model: nn.Module, x: Tenso
         return MutualInformation(weight)
     if step == "imsat":
         return imsat(model, Views(x).samples(slice(None)), marginal_weight=4 * weight)
-    solver = ExpectationMaximization(weight, tolerance=1e-2, max_iterations=50)
-    if step == "collision_cross_entropy":
-        solver = replace(solver, divergence="collision_cross_entropy")
-    labels = SelfLabeling(solver)
+    labels = labels_of_batch(step, weight)
     return labels if config.after_scan else WarmStart(MutualInformation(), labels)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from paperlib._checks import check_weight, check_whole
+from paperlib._checks import check_choice, check_weight, check_whole
 from paperlib.experiments.image_sets import IMAGE_SETS, SetName
 from paperlib.experiments.pretrained_network import Trunk
 from paperlib.training import TrainingConfig
@@ -61,8 +61,7 @@ class PretrainedConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in (("method", METHODS), ("dataset", get_args(SetName))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+            check_choice(getattr(self, name), name, allowed)
         check_weight(self.fairness_weight, "fairness_weight"), check_whole(self.n_neighbors, "n_neighbors")
         for step in self.steps:
             self.training(step, 0)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from paperlib import metrics
-from paperlib._checks import check_positive, check_weight, check_whole
+from paperlib._checks import check_choice, check_positive, check_weight, check_whole
 from paperlib.experiments.cells import Measurement
 from paperlib.experiments.fits import circumstances, judge
 from paperlib.experiments.gemini_images_data import Images, ImageTask
@@ -72,8 +72,7 @@ class GeminiImagesConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in (("model", MODELS), ("objective", OBJECTIVES), ("geometry", GEOMETRIES)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+            check_choice(getattr(self, name), name, allowed)
         for name in ("n_clusters", "epochs", "batch_size"):
             check_whole(getattr(self, name), name)
         check_weight(self.vat_weight, "vat_weight")

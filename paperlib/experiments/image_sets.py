@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from paperlib.data import Dataset
-from paperlib.experiments.deep_self_labeling import ImageSplits
+from paperlib.experiments.image_splits import ImageSplits
 from paperlib.models.resnet import Stem
 
 SetName = Literal["cifar10", "cifar100_20", "stl10"]

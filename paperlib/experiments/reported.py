@@ -6,15 +6,10 @@ import csv
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from statistics import fmean, variance
-from typing import Any
 
-from paperlib.experiments.results import Row
-
-
-def _column(meaning: str) -> Any:
-    return field(metadata={"meaning": meaning})
+from paperlib.experiments.results import Row, check_line, column, schema_table
 
 
 @dataclass(frozen=True)
@@ -27,21 +22,19 @@ class Reported:
         ValueError: if a text is empty or not trimmed, or a number is out of its range.
     """
 
-    paper: str = _column("bibliography key of the paper")
-    table: str = _column("as in the rows that were measured here")
-    dataset: str = _column("as in the rows that were measured here")
-    method: str = _column("as in the rows that were measured here")
-    metric: str = _column("as in the rows that were measured here")
-    value: float = _column("the number, a mean where there were several runs; as many digits as we have")
-    spread: float = _column("standard deviation over the runs, at least 0; `nan` where not known")
-    runs: int = _column("number of runs, at least 1")
-    source: str = _column("where we read it")
+    paper: str = column("bibliography key of the paper")
+    table: str = column("as in the rows that were measured here")
+    dataset: str = column("as in the rows that were measured here")
+    method: str = column("as in the rows that were measured here")
+    metric: str = column("as in the rows that were measured here")
+    value: float = column("the number, a mean where there were several runs; as many digits as we have")
+    spread: float = column("standard deviation over the runs, at least 0; `nan` where not known")
+    runs: int = column("number of runs, at least 1")
+    source: str = column("where we read it")
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self) if f.type == "str"):
-            text = getattr(self, name)
-            if not text or text != text.strip() or len(text.splitlines()) != 1:
-                raise ValueError(f"{name}={text!r} must be one line of text with no space around it, and not empty")
+            check_line(getattr(self, name), name)
         if not math.isfinite(self.value):
             raise ValueError(f"value={self.value!r} must be finite")
         if self.spread < 0 or math.isinf(self.spread):
@@ -60,8 +53,7 @@ COLUMNS = tuple(f.name for f in fields(Reported))
 
 def reported_table() -> str:
     """The columns as a Markdown table; ``results/README.md`` holds exactly this."""
-    lines = [f"| `{f.name}` | {f.type} | {f.metadata['meaning']} |" for f in fields(Reported)]
-    return "\n".join(["| column | type | meaning |", "|---|---|---|", *lines])
+    return schema_table(Reported)
 
 
 def read_reported(path: str | os.PathLike[str]) -> list[Reported]:

@@ -21,8 +21,19 @@ STAMPED_PACKAGES = ("paperlib", "torch", "numpy", "scikit-learn")
 MEBIBYTE = 2**20
 
 
-def _column(meaning: str) -> Any:
+def column(meaning: str) -> Any:
+    """A field of a schema, with what it means."""
     return field(metadata={"meaning": meaning})
+
+
+def check_line(text: str, name: str) -> None:
+    """Refuse a text that a cell of a table cannot hold.
+
+    Raises:
+        ValueError: if ``text`` is empty, has more than one line, or space around it.
+    """
+    if not text or text != text.strip() or len(text.splitlines()) != 1:
+        raise ValueError(f"{name}={text!r} must be one line of text with no space around it, and not empty")
 
 
 @dataclass(frozen=True)
@@ -36,27 +47,26 @@ class Row:
         ValueError: if a text is empty or has a line break, ``size`` is unknown, or a number is out of its range.
     """
 
-    paper: str = _column("bibliography key of the paper, or `none`")
-    table: str = _column("table, figure or section that the number belongs to, such as `table 3`")
-    dataset: str = _column("name that `paperlib.data.load` knows, with the split, such as `digits/all`")
-    method: str = _column("method and the settings that tell it from its neighbours")
-    size: str = _column("`smoke` (seconds, in CI), `laptop` (minutes on a CPU) or `paper` (hours on a GPU)")
-    seed: int = _column("seed of the run, at least 0; every seed is a row, means are computed from rows")
-    metric: str = _column("what was measured, such as `accuracy`; losses and entropies are in nats")
-    value: float = _column("the number itself; `nan` where it is undefined, never infinite")
-    seconds: float = _column("wall-clock seconds of the run, at least 0; `nan` where not measured")
-    peak_memory: float = _column("peak memory in MiB, of the GPU or else of the process; `nan` where not measured")
-    device: str = _column("`cpu`, or the name of the GPU")
-    versions: str = _column("versions of Python and the packages that decide the number")
-    commit: str = _column("commit of the repository; `+dirty` if `paperlib/` differed from it, `unknown` outside git")
+    paper: str = column("bibliography key of the paper, or `none`")
+    table: str = column("table, figure or section that the number belongs to, such as `table 3`")
+    dataset: str = column("name that `paperlib.data.load` knows, with the split, such as `digits/all`")
+    method: str = column("method and the settings that tell it from its neighbours")
+    size: str = column("`smoke` (seconds, in CI), `laptop` (minutes on a CPU) or `paper` (hours on a GPU)")
+    seed: int = column("seed of the run, at least 0; every seed is a row, means are computed from rows")
+    metric: str = column("what was measured, such as `accuracy`; losses and entropies are in nats")
+    value: float = column("the number itself; `nan` where it is undefined, never infinite")
+    seconds: float = column("wall-clock seconds of the run, at least 0; `nan` where not measured")
+    peak_memory: float = column("peak memory in MiB, of the GPU or else of the process; `nan` where not measured")
+    device: str = column("`cpu`, or the name of the GPU")
+    versions: str = column("versions of Python and the packages that decide the number")
+    commit: str = column("commit of the repository; `+dirty` if `paperlib/` differed from it, `unknown` outside git")
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self) if f.type == "str"):
             text = getattr(self, name)
             if not isinstance(text, str):
                 raise TypeError(f"{name}={text!r} is a {type(text).__name__}; a row needs a str there")
-            if not text.strip() or text != text.strip() or len(text.splitlines()) != 1:
-                raise ValueError(f"{name}={text!r} must be one line of text with no space around it, and not empty")
+            check_line(text, name)
         if self.size not in SIZES:
             raise ValueError(f"size={self.size!r} is unknown; choose one of {', '.join(SIZES)}")
         if type(self.seed) is not int:
@@ -75,9 +85,9 @@ class Row:
 COLUMNS = tuple(f.name for f in fields(Row))
 
 
-def schema_table() -> str:
-    """The columns as a Markdown table; ``results/README.md`` holds exactly this."""
-    lines = [f"| `{f.name}` | {f.type} | {f.metadata['meaning']} |" for f in fields(Row)]
+def schema_table(schema: type = Row) -> str:
+    """The columns of a schema as a Markdown table; ``results/README.md`` holds exactly this."""
+    lines = [f"| `{f.name}` | {f.type} | {f.metadata['meaning']} |" for f in fields(schema)]
     return "\n".join(["| column | type | meaning |", "|---|---|---|", *lines])
 
 

@@ -27,7 +27,10 @@ def signs(logits: Tensor) -> dict[str, float]:
         prediction, in nats, ``log k`` when all clusters are used alike; ``confident_share``, the share of samples whose
         likeliest cluster has more than 0.9.
     """
-    probs = logits.detach().softmax(-1)
+    return _signs(logits.detach().softmax(-1))
+
+
+def _signs(probs: Tensor) -> dict[str, float]:
     likeliest, cluster = probs.max(-1)
     numbers = torch.stack(
         (
@@ -52,8 +55,8 @@ class Watch:
 
     def look(self, logits: Tensor, *, progress: float) -> dict[str, float]:
         """`signs` of ``logits`` ``[b, k]``; warns from ``progress`` 0.1 on."""
-        found = signs(logits)
         probs = logits.detach().softmax(-1)
+        found = _signs(probs)
         now, spread = probs.mean(0).tolist(), entropy(probs).mean().item()
         last = now if self.marginal is None else self.marginal
         self.marginal = [_MEMORY * a + (1 - _MEMORY) * b for a, b in zip(last, now, strict=True)]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from paperlib.losses import self_labeling_loss
 from paperlib.losses.self_labeling import Divergence
 from paperlib.training.batches import rows_at
+from paperlib.training.objectives import shared_label_loss
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,4 @@ class FixedLabels:
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The mean coupling for ``logits``, shape ``[b, k]`` or ``[v, b, k]``, in nats."""
-        targets = rows_at(self.targets, index).to(logits)
-        if logits.ndim == 3:
-            targets, logits = targets.expand_as(logits).flatten(0, 1), logits.flatten(0, 1)
-        return self_labeling_loss(logits, targets, divergence=self.divergence)
+        return shared_label_loss(logits, rows_at(self.targets, index).to(logits), self.divergence)

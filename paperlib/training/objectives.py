@@ -143,18 +143,22 @@ def coupling_loss(
     logits: Tensor, targets: Tensor, solver: PseudoLabelSolver, divergence: Divergence | None = None
 ) -> Tensor:
     """The part of `pseudo_label_loss` that the logits are in; a mean over samples and views, in nats."""
+    if divergence is not None:
+        return shared_label_loss(logits, targets, divergence)
+    if isinstance(solver, Sinkhorn):
+        return shared_label_loss(logits, targets, "cross_entropy") - entropy(targets).mean() / solver.sharpness
+    if isinstance(solver, AlternatingDirection | ClosedFormAlternatingDirection):
+        return 2 * shared_label_loss(logits, targets, "cross_entropy") - entropy(targets).mean()
+    if isinstance(solver, DualNewton | ProjectedGradient):
+        return shared_label_loss(logits, targets, "reverse_cross_entropy")
+    if isinstance(solver, ExpectationMaximization):
+        return shared_label_loss(logits, targets, solver.divergence)
+    raise TypeError(f"{type(solver).__name__} has no loss here; use a solver of paperlib.pseudo_labels")
+
+
+def shared_label_loss(logits: Tensor, targets: Tensor, divergence: Divergence) -> Tensor:
+    """:func:`paperlib.losses.self_labeling_loss` of ``[b, k]``, or of views ``[v, b, k]`` that share the labels."""
     if logits.ndim == 3:
         targets = targets.expand_as(logits).flatten(0, 1)
         logits = logits.flatten(0, 1)
-    if divergence is not None:
-        return self_labeling_loss(logits, targets, divergence=divergence)
-    if isinstance(solver, Sinkhorn):
-        coupling = self_labeling_loss(logits, targets, divergence="cross_entropy")
-        return coupling - entropy(targets).mean() / solver.sharpness
-    if isinstance(solver, AlternatingDirection | ClosedFormAlternatingDirection):
-        return 2 * self_labeling_loss(logits, targets, divergence="cross_entropy") - entropy(targets).mean()
-    if isinstance(solver, DualNewton | ProjectedGradient):
-        return self_labeling_loss(logits, targets)
-    if isinstance(solver, ExpectationMaximization):
-        return self_labeling_loss(logits, targets, divergence=solver.divergence)
-    raise TypeError(f"{type(solver).__name__} has no loss here; use a solver of paperlib.pseudo_labels")
+    return self_labeling_loss(logits, targets, divergence=divergence)

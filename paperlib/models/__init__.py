@@ -1,5 +1,6 @@
 """Models from inputs to logits; a network is a plain ``torch.nn.Module``."""
 
+from paperlib.models.contrastive_network import ContrastiveNetwork
 from paperlib.models.conv_autoencoder import ConvAutoencoder
 from paperlib.models.conv_net import ConvNet
 from paperlib.models.ensemble import TanhEnsemble
@@ -17,6 +18,7 @@ from paperlib.models.vision import torchvision_model
 __all__ = [
     "MLP",
     "VGG4",
+    "ContrastiveNetwork",
     "ConvAutoencoder",
     "ConvNet",
     "FreeLogits",

@@ -1,12 +1,13 @@
 """How objectives are optimised: full batch (L-BFGS) and mini-batch (Adam); any model, any objective, any device."""
 
 from paperlib.training.config import TrainingConfig
+from paperlib.training.crlc import Crlc
 from paperlib.training.deep_soft_kmeans import CodeAndError, DeepSoftKMeans, Reconstruction
 from paperlib.training.distributed import gather_rows, torchrun
 from paperlib.training.fixed_labels import FixedLabels
 from paperlib.training.full_batch import minimize_full_batch
 from paperlib.training.gemini_objective import Gemini, VirtualAdversarial, imsat
-from paperlib.training.heads import EachHead
+from paperlib.training.heads import EachHead, head_losses
 from paperlib.training.loop import TrainedRun, train
 from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.mini_batch import minimize_mini_batch
@@ -19,17 +20,20 @@ from paperlib.training.objectives import (
 )
 from paperlib.training.predict import predict
 from paperlib.training.result import TrainingResult
+from paperlib.training.running_prior import RunningPrior
 from paperlib.training.schedules import geometric, learning_rate_factor
 from paperlib.training.sparse_path import SparseModel, SparseStep, sparse_path, sparsest_step
 from paperlib.training.staged import Scheduled, WarmStart
 from paperlib.training.starts import LowestLoss, final_loss, lowest_loss
-from paperlib.training.view_objectives import ConfidentLabels, InvariantInformation, Scan
+from paperlib.training.view_objectives import ClusterContrast, ConfidentLabels, InvariantInformation, Scan, Temi
 from paperlib.training.views import Views
 from paperlib.training.whole_set_labels import WholeSetLabels
 
 __all__ = [
+    "ClusterContrast",
     "CodeAndError",
     "ConfidentLabels",
+    "Crlc",
     "DeepSoftKMeans",
     "EachHead",
     "FixedLabels",
@@ -40,11 +44,13 @@ __all__ = [
     "Objective",
     "PseudoLabelSolver",
     "Reconstruction",
+    "RunningPrior",
     "Scan",
     "Scheduled",
     "SelfLabeling",
     "SparseModel",
     "SparseStep",
+    "Temi",
     "TrainedRun",
     "TrainingConfig",
     "TrainingResult",
@@ -55,6 +61,7 @@ __all__ = [
     "final_loss",
     "gather_rows",
     "geometric",
+    "head_losses",
     "imsat",
     "learning_rate_factor",
     "lowest_loss",

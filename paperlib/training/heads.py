@@ -1,14 +1,21 @@
-"""Objectives of models with several heads."""
+"""Objectives of models with several heads, and which head to keep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from paperlib._checks import check_whole
+from paperlib.data.augmentations import Draws
+from paperlib.training.config import Precision
 from paperlib.training.objectives import Objective
+from paperlib.training.predict import arranged, autocast, mode
 from paperlib.training.protocols import refuse_refreshed
+from paperlib.training.seeds import CHOICE, generator_for
+from paperlib.training.views import Views
 
 
 @dataclass(frozen=True)
@@ -39,3 +46,66 @@ class EachHead:
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The mean for logits ``[b, h, k]``, or ``[v, b, h, k]`` where there are several views."""
         return self.per_head(logits, index).mean()
+
+
+class HasHeads(Protocol):
+    """An objective that knows the loss of each head: `EachHead`, `paperlib.training.Crlc`."""
+
+    def per_head(self, outputs: Any, index: Tensor | None = None) -> Tensor:
+        """Shape ``[h]``."""
+        ...
+
+
+@torch.no_grad()
+def head_losses(
+    model: nn.Module,
+    objective: HasHeads,
+    data: Views | Tensor,
+    *,
+    batch_size: int = 256,
+    seed: int = 0,
+    precision: Precision = "float32",
+    channels_last: bool = False,
+) -> Tensor:
+    """The loss of each head over one pass through the data, in evaluation mode; the lowest chooses a head.
+
+    Labels are not asked, unlike where a paper reports its best head. Batches are random, and as large as in training,
+    since a loss may depend on that; a last one that is not full is dropped.
+
+    Cost: one forward pass for every view of every sample.
+
+    Args:
+        model: as for `train`.
+        objective: of the run.
+        data: as for `train`.
+        batch_size: samples in a batch, each in all its views; at most as many as there are.
+        seed: of the order and the views.
+        precision: as in `TrainingConfig`.
+        channels_last: likewise.
+
+    Returns:
+        Shape ``[h]``, on the model's device.
+
+    Raises:
+        ValueError: if ``batch_size`` is no whole number above zero.
+    """
+    views = data if isinstance(data, Views) else Views(data)
+    size, n_views = min(check_whole(batch_size, "batch_size"), len(views)), len(views.augmentations)
+    device = next(model.parameters()).device
+    order = torch.randperm(len(views), generator=generator_for(seed, CHOICE, 0))
+    losses = []
+    with mode(model, training=False):
+        for step in range(len(views) // size):
+            index = order[step * size :][:size]
+            draws = Draws(size, generator_for(seed, CHOICE, step + 1, device), device=device)
+            x = arranged(views.draw(index, draws, device).flatten(0, 1), channels_last)
+            with autocast(device, precision):
+                outputs = model(x)
+            given = tuple(_by_view(one, n_views) for one in (outputs if isinstance(outputs, tuple) else (outputs,)))
+            losses.append(objective.per_head(given if isinstance(outputs, tuple) else given[0], index))
+    return torch.stack(losses).mean(0)
+
+
+def _by_view(output: Tensor, n_views: int) -> Tensor:
+    output = output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
+    return output if n_views == 1 else output.unflatten(0, (n_views, -1))

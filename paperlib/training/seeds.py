@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-ORDER, AUGMENTATION, NOISE = range(3)  # what the numbers are for
+ORDER, AUGMENTATION, NOISE, CHOICE = range(4)  # what the numbers are for
 
 
 def seed_for(seed: int, purpose: int, number: int) -> int:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
-from paperlib.losses import confident_cross_entropy, invariant_information_loss, scan_loss
+from paperlib.losses import (
+    cluster_contrastive_loss,
+    confident_cross_entropy,
+    invariant_information_loss,
+    scan_loss,
+)
+from paperlib.losses.temi import check_beta, information_of
+from paperlib.training.running_prior import RunningPrior
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,68 @@ class Scan:
 
 
 @dataclass(frozen=True)
+class ClusterContrast:
+    """:func:`paperlib.losses.cluster_contrastive_loss` of two views: Contrastive Clustering's contrast of clusters."""
+
+    temperature: float = 1.0
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The loss of ``logits``, shape ``[2, b, k]``, in nats."""
+        first, second = _two(logits)
+        return cluster_contrastive_loss(first, second, temperature=self.temperature)
+
+
+@dataclass
+class Temi:
+    """:func:`paperlib.losses.temi_loss` of samples and neighbours, with a running estimate of the clusters' shares.
+
+    TEMI's authors have the neighbour's prediction from an averaged teacher network, and weigh pairs by how far the
+    teachers agree. There is no teacher here: both predictions are the model's, both learn, all pairs count the same.
+
+    Attributes:
+        beta: the power.
+        prior: a running mean of the predictions, one for each head; ``RunningPrior(0)`` is the present batch's alone.
+
+    Raises:
+        ValueError: if the power is out of range.
+    """
+
+    beta: float = 0.6
+    prior: RunningPrior = field(default_factory=RunningPrior, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.beta = check_beta(self.beta)
+
+    def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The loss of ``logits``, ``[2, b, k]`` or ``[2, b, h, k]``, in nats, a mean over heads.
+
+        The batch is taken into the running prior first.
+        """
+        logits = _with_heads(logits)
+        with torch.no_grad():
+            self.prior.update(logits.softmax(-1).mean((0, 1)))
+        return self.per_head(logits).mean()
+
+    def per_head(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
+        """The loss of each head, shape ``[h]``; the running prior stays as it is.
+
+        Before the first batch the prior is that of ``logits``.
+        """
+        logits = _with_heads(logits)
+        priors = [None] * logits.shape[2] if self.prior.value is None else self.prior.value.to(logits).unbind()
+        pairs = zip(logits.unbind(2), priors, strict=True)
+        return torch.stack([information_of(one[0], one[1], prior, self.beta) for one, prior in pairs])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running prior, for a checkpoint."""
+        return self.prior.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """The converse."""
+        self.prior.load_state_dict(state)
+
+
+@dataclass(frozen=True)
 class ConfidentLabels:
     """:func:`paperlib.losses.confident_cross_entropy` of a weak and a strong view: SCAN's third step."""
 
@@ -50,3 +120,10 @@ def _two(logits: Tensor) -> tuple[Tensor, Tensor]:
     if logits.ndim != 3 or len(logits) != 2:
         raise ValueError(f"logits has shape {list(logits.shape)}; [2, b, k] is needed: give Views two augmentations")
     return logits[0], logits[1]
+
+
+def _with_heads(logits: Tensor) -> Tensor:
+    if logits.ndim == 4 and len(logits) == 2:
+        return logits
+    first, second = _two(logits)
+    return torch.stack((first, second)).unsqueeze(2)

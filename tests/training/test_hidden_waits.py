@@ -9,6 +9,7 @@ from paperlib.data.augmentations import presets
 from paperlib.models import ConvNet
 from paperlib.training import (
     ConfidentLabels,
+    Crlc,
     EachHead,
     Gemini,
     InvariantInformation,
@@ -50,6 +51,9 @@ def reads(n_steps, objective, data, model, batch_size=8):
         InvariantInformation(),
         Scan(),
         ConfidentLabels(),
+        Crlc(feature_weight=0),
+        Crlc("log_dot_prior", feature_weight=0),
+        Crlc("negative_js", feature_weight=0),
         EachHead(MutualInformation()),
         Gemini("mmd_ovo", features=pictures().flatten(1).float()),
         Gemini("tv_ova"),

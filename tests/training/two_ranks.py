@@ -6,9 +6,10 @@ import torch
 from training_runs import blobs, mlp, pictures
 
 from paperlib.data.augmentations import RandomAffine
-from paperlib.models import LeNet5
+from paperlib.models import ContrastiveNetwork, LeNet5
 from paperlib.pseudo_labels import ExpectationMaximization
 from paperlib.training import (
+    Crlc,
     Gemini,
     MutualInformation,
     SelfLabeling,
@@ -53,6 +54,18 @@ def perturbed():
     return weights(model)
 
 
+def contrasted():
+    generator = torch.Generator().manual_seed(0)
+    trunk = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh())
+    torch.nn.init.normal_(trunk[0].weight, generator=generator)
+    torch.nn.init.zeros_(trunk[0].bias)
+    model = ContrastiveNetwork(trunk, 8, 3, n_heads=2, n_embedding=4, generator=generator).double()
+    x = blobs(243)
+    neighbors = torch.cdist(x, x).topk(5, largest=False).indices
+    train(model, Crlc("log_dot_prior"), Views(x, (None, None), neighbors), CONFIG)
+    return weights(model)
+
+
 def main():
     with torchrun("cpu"):
         x = blobs(243)
@@ -65,6 +78,7 @@ def main():
             "in parts": trained(MutualInformation(), micro_batch=11),
             "augmented": on_pictures(),
             "virtual adversarial": perturbed(),
+            "contrast": contrasted(),
         }
         steps.gather_rows = lambda rows, dim=0: rows
         found["per rank: mutual information"] = trained(MutualInformation())

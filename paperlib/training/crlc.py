@@ -1,0 +1,140 @@
+"""Contrastive clustering across views: cluster heads and an embedding, trained together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from paperlib._checks import check_choice, check_weight
+from paperlib.information import entropy
+from paperlib.losses.contrastive import (
+    CRITICS,
+    Critic,
+    contrast_of,
+    feature_contrastive_loss,
+    logit_bound_loss,
+    smoothed,
+)
+from paperlib.training.mean_prediction import mean_prediction
+from paperlib.training.running_prior import RunningPrior
+
+EntropyOf = Literal["batch", "samples"]
+
+
+@dataclass
+class Crlc:
+    r"""The loss of CRLC, :math:`\frac1h \sum_s [L_{PC}^s - \lambda_1 H^s + w L_b^s] + \lambda_2 L_{FC}`, of two views.
+
+    :math:`L_{PC}` is :func:`paperlib.losses.probability_contrastive_loss` of a head, :math:`H` the entropy of its mean
+    prediction over the batch, a view at a time and then averaged, :math:`L_b` is
+    :func:`paperlib.losses.logit_bound_loss`, and :math:`L_{FC}` is
+    :func:`paperlib.losses.feature_contrastive_loss` of the embeddings. Smoothing concerns :math:`L_{PC}` alone.
+
+    Source: Do, Tran and Venkatesh 2021 (arXiv 2107.11635) and the authors' code. The paper is reported to weigh entropy
+    by 1; the code's default for CIFAR-10 is 2.
+
+    Cost beside the model's: O(h b k) for the critics ``"log_dot"`` and ``"log_dot_prior"``, O(h b^2 k) for the others,
+    and O(b^2 e) for the embeddings. On several processes each computes the loss of the whole batch.
+
+    Attributes:
+        critic: of the predictions.
+        entropy_weight: :math:`\lambda_1`.
+        feature_weight: :math:`\lambda_2`; with 0 a model without embeddings will do.
+        entropy_of: ``"batch"``; or ``"samples"`` for the mean entropy of single predictions, a mistake that is here to
+            show what it costs: it rewards predictions that say nothing.
+        temperature: of the embeddings' contrast.
+        smoothing: of the predictions' contrast.
+        bound: of the logits, and
+        bound_weight: :math:`w`, what it weighs.
+        prior: of the critic ``"log_dot_prior"``: a running mean of the (smoothed) predictions, one for each head.
+
+    Raises:
+        ValueError: if a setting is out of its range.
+    """
+
+    critic: Critic = "log_dot"
+    entropy_weight: float = 1.0
+    feature_weight: float = 10.0
+    entropy_of: EntropyOf = "batch"
+    temperature: float = 0.1
+    smoothing: float = 0.01
+    bound: float = 25.0
+    bound_weight: float = 0.01
+    prior: RunningPrior = field(default_factory=RunningPrior, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_choice(self.critic, "critic", CRITICS)
+        check_choice(self.entropy_of, "entropy_of", get_args(EntropyOf))
+        for name in ("entropy_weight", "feature_weight", "bound_weight"):
+            check_weight(getattr(self, name), name)
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"smoothing must be a number with 0 <= smoothing < 1, got {self.smoothing!r}")
+
+    def __call__(self, outputs: Tensor | tuple[Tensor, Tensor], index: Tensor | None = None) -> Tensor:
+        """The loss, in nats.
+
+        Args:
+            outputs: logits ``[2, b, k]``, or ``[2, b, h, k]`` of several heads, and embeddings ``[2, b, e]``; logits
+                alone where ``feature_weight`` is 0.
+            index: not used.
+
+        Raises:
+            ValueError: if there are not two views, or no embeddings where they are needed.
+        """
+        logits, embeddings = outputs if isinstance(outputs, tuple) else (outputs, None)
+        logits = _with_heads(logits)
+        if self.critic == "log_dot_prior":
+            with torch.no_grad():
+                self.prior.update(smoothed(logits.log_softmax(-1), self.smoothing).exp().mean((0, 1)))
+        loss = self._of_heads(logits).mean()
+        if self.feature_weight == 0:
+            return loss
+        if embeddings is None:
+            raise ValueError("the model gives no embeddings; use ContrastiveNetwork, or feature_weight=0")
+        return loss + self.feature_weight * feature_contrastive_loss(*embeddings, temperature=self.temperature)
+
+    def per_head(self, outputs: Tensor | tuple[Tensor, Tensor], index: Tensor | None = None) -> Tensor:
+        """The part of each cluster head, shape ``[h]``, of outputs as above; the lowest chooses one without labels.
+
+        The running prior stays as it is.
+        """
+        return self._of_heads(_with_heads(outputs[0] if isinstance(outputs, tuple) else outputs))
+
+    def predictions(self, outputs: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+        """Logits ``[b, k]`` of the first head's mean prediction over the views, for the history."""
+        return mean_prediction(_with_heads(outputs[0] if isinstance(outputs, tuple) else outputs)[:, :, 0])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running prior, for a checkpoint."""
+        return self.prior.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """The converse."""
+        self.prior.load_state_dict(state)
+
+    def _of_heads(self, logits: Tensor) -> Tensor:
+        n_heads = logits.shape[2]
+        priors = [None] * n_heads if self.prior.value is None else self.prior.value.to(logits).unbind()
+        return torch.stack([self._of_head(one, prior) for one, prior in zip(logits.unbind(2), priors, strict=True)])
+
+    def _of_head(self, logits: Tensor, prior: Tensor | None) -> Tensor:
+        log_probs = logits.log_softmax(-1)
+        loss = contrast_of(smoothed(log_probs.flatten(0, 1), self.smoothing), self.critic, prior)
+        if self.entropy_weight > 0:
+            probs = log_probs.exp()
+            spread = entropy(probs.mean(1) if self.entropy_of == "batch" else probs).mean()
+            loss = loss - self.entropy_weight * spread
+        if self.bound_weight > 0:
+            loss = loss + self.bound_weight * logit_bound_loss(logits.flatten(0, 1), bound=self.bound)
+        return loss
+
+
+def _with_heads(logits: Tensor) -> Tensor:
+    if logits.ndim not in (3, 4) or len(logits) != 2:
+        raise ValueError(
+            f"logits has shape {list(logits.shape)}; [2, b, k] or [2, b, h, k] is needed: give Views two augmentations"
+        )
+    return logits.unsqueeze(2) if logits.ndim == 3 else logits

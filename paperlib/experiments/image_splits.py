@@ -43,3 +43,31 @@ def load_splits(
     splits = [load(name, split=split, root=root) for split in ("train", "test")]
     seen = replace(splits[0], x=splits[0].x[:n_samples], y=labels_of(splits[0])[:n_samples])
     return ImageSplits(f"{name}/test, trained on {len(seen)}", seen, splits[1])
+
+
+def skewed(task: ImageSplits, ratio: float) -> ImageSplits:
+    """The same images with classes of unequal size, both splits alike: the first is ``ratio`` times the last.
+
+    Class c of k keeps the first ``ratio ** (-c / (k - 1))`` of its images; their order stays.
+
+    Args:
+        task: with classes 0, ..., k - 1.
+        ratio: at least 1.
+
+    Raises:
+        ValueError: if the ratio is below 1.
+    """
+    if not ratio >= 1:
+        raise ValueError(f"ratio must be at least 1, got {ratio!r}")
+    splits = [_thinned(split, ratio) for split in (task.train, task.test)]
+    name = task.name.split(", trained on ")[0]
+    return ImageSplits(f"{name}, skewed {ratio:g} to 1, trained on {len(splits[0])}", *splits)
+
+
+def _thinned(data: Dataset, ratio: float) -> Dataset:
+    y = labels_of(data)
+    k = int(y.max()) + 1
+    kept = [torch.nonzero(y == c).flatten() for c in range(k)]
+    kept = [places[: round(len(places) * ratio ** (-c / max(k - 1, 1)))] for c, places in enumerate(kept)]
+    order = torch.cat(kept).sort().values
+    return replace(data, x=data.x[order], y=y[order])

@@ -26,10 +26,10 @@ def temi_loss(logits: Tensor, neighbor_logits: Tensor, prior: Tensor | None = No
     and every pair counts the same.
 
     - Where predictions agree, a power of one half is indifferent to how sure they are, and smaller ones prefer doubt.
-    - With ``beta`` of one half or more and ``prior`` None, the value is at least ``-log k``. Above one half only
-      one-hot predictions that agree and share the samples equally reach that.
-    - One-hot predictions that agree give, with ``prior`` None, minus the entropy of the shares, so all samples in one
-      cluster give zero; uniform predictions give ``2 * (beta - 1) * log k``.
+    - With ``prior`` None and a power of one half or more, the value is at least ``-log k``. Above one half only one-hot
+      predictions that agree and share the samples equally reach that; at one half any prediction that all share does.
+    - With ``prior`` None and a power above one half, one-hot predictions that agree give minus the entropy of the
+      shares, so all samples in one cluster give zero; uniform predictions give ``2 * (beta - 1) * log k``.
 
     The powers are taken on log-probabilities, so they never underflow. A cluster of which no sample is possible adds
     nothing.

@@ -48,7 +48,7 @@ class ContrastiveNetwork(nn.Module):
         self.trunk = trunk
         self.hidden = nn.utils.skip_init(nn.Linear, n_features, n_heads * width)
         self.weight = nn.Parameter(torch.empty(n_heads, n_clusters, width))
-        self.bias = nn.Parameter(torch.zeros(n_heads, n_clusters))
+        self.bias = nn.Parameter(torch.zeros(n_heads * n_clusters))  # one axis: optimisers may spare those
         layers = [nn.utils.skip_init(nn.Linear, *sizes) for sizes in ((n_features, width), (width, n_embedding))]
         self.embedding = nn.Sequential(layers[0], nn.ReLU(), layers[1])
         for layer in (self.hidden, *layers):
@@ -63,9 +63,9 @@ class ContrastiveNetwork(nn.Module):
         Cost beside the trunk's: O(b (h + 1) d w) for ``d`` features and width ``w``.
         """
         features = self.trunk(x)
-        hidden = self.hidden(features).relu().unflatten(1, (len(self.bias), -1))
-        logits = torch.einsum("bhw,hkw->bhk", hidden, self.weight) + self.bias
-        return logits, self.embedding(features)
+        hidden = self.hidden(features).relu().unflatten(1, (len(self.weight), -1))
+        logits = torch.einsum("bhw,hkw->bhk", hidden, self.weight).flatten(1) + self.bias
+        return logits.unflatten(1, self.weight.shape[:2]), self.embedding(features)
 
     def head(self, index: int) -> nn.Sequential:
         """From inputs to logits ``[b, k]`` by one head: the trunk itself (shared), then copies of the head's layers.
@@ -81,7 +81,7 @@ class ContrastiveNetwork(nn.Module):
         first = nn.utils.skip_init(nn.Linear, self.hidden.in_features, width, **like)
         first.load_state_dict({"weight": self.hidden.weight[rows], "bias": self.hidden.bias[rows]})
         last = nn.utils.skip_init(nn.Linear, width, n_clusters, **like)
-        last.load_state_dict({"weight": self.weight[index], "bias": self.bias[index]})
+        last.load_state_dict({"weight": self.weight[index], "bias": self.bias.view(n_heads, -1)[index]})
         network = nn.Sequential(self.trunk, first, nn.ReLU(), last)
         network.train(self.training)
         return network

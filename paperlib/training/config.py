@@ -24,6 +24,8 @@ class TrainingConfig:
         optimizer: ``"adam"`` (Kingma and Ba 2015), ``"adamw"`` (Loshchilov and Hutter 2019) or ``"sgd"`` with
             momentum 0.9.
         weight_decay: as the optimiser understands it.
+        decay_vectors: whether it also concerns parameters with fewer than two axes: biases, and the scales and shifts
+            of normalisation.
         precision: ``"bfloat16"`` and ``"float16"`` run the model under autocast, on GPUs and CPUs that have the type;
             parameters and objective stay float32. ``"float16"`` scales the loss and is for GPUs alone. ``"float32"``
             leaves model and data in the type they have, which may be float64.
@@ -43,6 +45,7 @@ class TrainingConfig:
     schedule: Schedule = "one_cycle"
     optimizer: Optimizer = "adam"
     weight_decay: float = 0.0
+    decay_vectors: bool = True
     precision: Precision = "float32"
     channels_last: bool = False
     micro_batch: int | None = None

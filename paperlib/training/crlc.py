@@ -43,6 +43,7 @@ class Crlc:
         critic: of the predictions.
         entropy_weight: :math:`\lambda_1`.
         feature_weight: :math:`\lambda_2`; with 0 a model without embeddings will do.
+        cluster_weight: of the mean over heads; with 0 features alone are learnt.
         entropy_of: ``"batch"``; or ``"samples"`` for the mean entropy of single predictions, a mistake that is here to
             show what it costs: it rewards predictions that say nothing.
         temperature: of the embeddings' contrast.
@@ -58,6 +59,7 @@ class Crlc:
     critic: Critic = "log_dot"
     entropy_weight: float = 1.0
     feature_weight: float = 10.0
+    cluster_weight: float = 1.0
     entropy_of: EntropyOf = "batch"
     temperature: float = 0.1
     smoothing: float = 0.01
@@ -68,7 +70,7 @@ class Crlc:
     def __post_init__(self) -> None:
         check_choice(self.critic, "critic", CRITICS)
         check_choice(self.entropy_of, "entropy_of", get_args(EntropyOf))
-        for name in ("entropy_weight", "feature_weight", "bound_weight"):
+        for name in ("entropy_weight", "feature_weight", "cluster_weight", "bound_weight"):
             check_weight(getattr(self, name), name)
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must be a number with 0 <= smoothing < 1, got {self.smoothing!r}")
@@ -89,7 +91,7 @@ class Crlc:
         if self.critic == "log_dot_prior":
             with torch.no_grad():
                 self.prior.update(smoothed(logits.log_softmax(-1), self.smoothing).exp().mean((0, 1)))
-        loss = self._of_heads(logits).mean()
+        loss = self.cluster_weight * self._of_heads(logits).mean()
         if self.feature_weight == 0:
             return loss
         if embeddings is None:

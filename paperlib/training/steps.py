@@ -162,7 +162,11 @@ class Steps:
 def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     rate, decay = config.learning_rate, config.weight_decay
+    groups: list[dict[str, Any]] = [{"params": parameters, "weight_decay": decay}]
+    if not config.decay_vectors:
+        groups[0]["params"] = [parameter for parameter in parameters if parameter.ndim > 1]
+        groups.append({"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0})
     if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=decay)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=rate, weight_decay=decay)
+    return kind(groups, lr=rate)

@@ -1,0 +1,88 @@
+"""The tables of contrastive clustering, in three sizes: which runs they consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from paperlib.experiments.cells import Cell
+from paperlib.experiments.contrastive import ContrastiveConfig, measure, published
+from paperlib.experiments.image_splits import ImageSplits, skewed
+from paperlib.losses.contrastive import CRITICS
+
+PAPER = "do2021"
+MAIN, ABLATIONS, CRITIC, SKEWED = "contrastive", "ablations", "critics", "skewed"
+RATIO = 10.0
+SEEDS = {"smoke": 1, "laptop": 3, "paper": 3}
+_SMALL: dict[str, dict[str, Any]] = {
+    "smoke": {"precision": "float32", "n_heads": 2, "n_hidden": 32, "epochs": 1.0, "batch_size": 128, "size": "smoke"},
+    "laptop": {},
+}
+
+
+def config(size: str, **options: Any) -> ContrastiveConfig:
+    """The configuration of a size, with other settings."""
+    return published(**options) if size == "paper" else ContrastiveConfig(**_SMALL[size] | options)
+
+
+def main_runs(size: str) -> Iterator[ContrastiveConfig]:
+    """The published loss."""
+    yield config(size)
+
+
+def ablations(size: str) -> Iterator[ContrastiveConfig]:
+    """Each term left out or changed, one at a time."""
+    yield config(size, feature_weight=0.0)
+    yield config(size, feature_weight=1.0)
+    yield config(size, entropy_weight=0.0)
+    yield config(size, entropy_weight=2.0)
+    yield config(size, entropy_of="samples")
+    yield config(size, cluster_weight=0.0)
+
+
+def critics(size: str) -> Iterator[ContrastiveConfig]:
+    """The other critics."""
+    for critic in CRITICS[1:]:
+        yield config(size, critic=critic)
+
+
+def on_skewed(size: str) -> Iterator[ContrastiveConfig]:
+    """Both log-dot critics on classes of unequal size, with the wish for equal clusters and without."""
+    epochs = {"epochs": 8.0} if size == "laptop" else {}
+    for weight in (1.0, 0.0):
+        for critic in CRITICS[:2]:
+            yield config(size, critic=critic, entropy_weight=weight, **epochs)
+
+
+TABLES = {MAIN: main_runs, ABLATIONS: ablations, CRITIC: critics, SKEWED: on_skewed}
+
+
+def cells(
+    table: str,
+    task: ImageSplits,
+    size: str,
+    *,
+    seeds: range | None = None,
+    device: str | None = None,
+    checkpoints: Path | None = None,
+) -> Iterator[Cell]:
+    """The runs of a table, seed by seed.
+
+    Args:
+        table: a key of `TABLES`.
+        task: the images.
+        size: ``"smoke"``, ``"laptop"`` or ``"paper"``.
+        seeds: by default those of the size, from 0.
+        device: torch device.
+        checkpoints: folder for the runs' checkpoints; None for none.
+    """
+    task = skewed(task, RATIO) if table == SKEWED else task
+    for seed in range(SEEDS[size]) if seeds is None else seeds:
+        for one in TABLES[table](size):
+            run = partial(
+                measure, replace(one, device=device, n_clusters=task.n_classes), task, seed, folder=checkpoints
+            )
+            yield Cell(table, task.name, one.name, size, seed, run, PAPER)

@@ -7,7 +7,7 @@ chosen by its loss and the last weights are judged: no label has a part in eithe
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -21,7 +21,7 @@ from paperlib.data import Dataset
 from paperlib.experiments.cells import Measurement, checkpoints_of
 from paperlib.experiments.deep_network import augmentation
 from paperlib.experiments.fits import circumstances, judge, labels_of
-from paperlib.experiments.image_sets import IMAGE_SETS
+from paperlib.experiments.image_sets import IMAGE_SETS, synthetic_images
 from paperlib.experiments.image_splits import ImageSplits
 from paperlib.experiments.pretrained_network import Normalized
 from paperlib.losses.contrastive import Critic
@@ -248,3 +248,37 @@ def measure(
         measured[f"accuracy, k-means of {name}"] = metrics.clustering_accuracy(truth, kmeans)
     made = circumstances(time.perf_counter(), config.device) | {"seconds": run.seconds}
     return measured, made
+
+
+def first_steps(config: ContrastiveConfig, folder: str | Path, n_steps: int = 2) -> Measurement:
+    """Real optimiser steps of a configuration on synthetic images of CIFAR-10's shape, stopped and resumed.
+
+    Nothing is made smaller but the number of images: the network, the batch, the views and the optimiser are those of
+    the run. After the last step its checkpoint is deleted, and a new network goes on from the one before.
+
+    Args:
+        config: of the run.
+        folder: for the checkpoints, empty.
+        n_steps: at least 2.
+
+    Returns:
+        ``loss``, of the last step; ``seconds_per_step``; ``difference after resuming``, the largest of any weight.
+    """
+    check_whole(n_steps, "n_steps", 2)
+    data = synthetic_images("cifar10", config.batch_size).train
+    settings = replace(config.training(0), epochs=n_steps)  # one step an epoch
+
+    def run() -> tuple[nn.Module, TrainedRun]:
+        model = network(config, data, torch.Generator().manual_seed(0))
+        return model, train(model, config.objective(), views(data), settings, folder=folder, checkpoint_every=1)
+
+    began = time.perf_counter()
+    whole, done = run()
+    made = circumstances(began, config.device)
+    for kind in ("json", "safetensors"):
+        max(Path(folder).glob(f"*.{kind}")).unlink()
+    resumed, _ = run()
+    pairs = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    difference = max(float((a.double() - b.double()).abs().max()) for a, b in pairs)
+    found = {"loss": done.history[-1]["loss"], "seconds_per_step": done.seconds / n_steps}
+    return found | {"difference after resuming": difference}, made

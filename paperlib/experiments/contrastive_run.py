@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from paperlib.experiments.cells import run_cells
-from paperlib.experiments.contrastive_tables import SEEDS, TABLES, cells
+from paperlib.experiments.contrastive_tables import SEEDS, TABLES, cells, first_steps_cell
 from paperlib.experiments.image_splits import load_splits
 
 
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help="rows, as CSV; what is there is not run again")
     parser.add_argument("--size", choices=SEEDS, default="laptop", help="paper: days on a GPU; default: %(default)s")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES), help="default: all")
+    parser.add_argument("--first-steps", action="store_true", help="two steps of the paper's size on random bytes")
     parser.add_argument("--datasets", nargs="+", default=["mnist"], metavar="NAME", help="of paperlib; default: mnist")
     parser.add_argument("--n-samples", type=int, metavar="N", help="images to train on; default: all")
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FROM", "TO"), help="the last not included")
@@ -25,6 +27,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", help="torch device; default: CUDA where there is one")
     parser.add_argument("--root", metavar="DIR", help="data root (default: $PAPERLIB_DATA, else ~/.cache/paperlib)")
     arguments = parser.parse_args(argv)
+    if arguments.first_steps:
+        with TemporaryDirectory() as folder:
+            cell = first_steps_cell(Path(folder), device=arguments.device)
+            run_cells([cell], arguments.out, progress=sys.stderr.isatty())
+        return
     tasks = [load_splits(name, n_samples=arguments.n_samples, root=arguments.root) for name in arguments.datasets]
     seeds = range(*arguments.seeds) if arguments.seeds else range(SEEDS[arguments.size])
     options = {"device": arguments.device, "checkpoints": arguments.checkpoints}

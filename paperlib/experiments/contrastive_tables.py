@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from paperlib.experiments.cells import Cell
-from paperlib.experiments.contrastive import ContrastiveConfig, measure, published
+from paperlib.experiments.contrastive import ContrastiveConfig, first_steps, measure, published
 from paperlib.experiments.image_splits import ImageSplits, skewed
 from paperlib.losses.contrastive import CRITICS
 
 PAPER = "do2021"
-MAIN, ABLATIONS, CRITIC, SKEWED = "contrastive", "ablations", "critics", "skewed"
+MAIN, ABLATIONS, CRITIC, SKEWED, FIRST_STEPS = "contrastive", "ablations", "critics", "skewed", "first steps"
 RATIO = 10.0
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 3}
 _SMALL: dict[str, dict[str, Any]] = {
@@ -86,3 +86,12 @@ def cells(
                 measure, replace(one, device=device, n_clusters=task.n_classes), task, seed, folder=checkpoints
             )
             yield Cell(table, task.name, one.name, size, seed, run, PAPER)
+
+
+def first_steps_cell(folder: Path, *, device: str | None = None, micro_batch: int | None = 64) -> Cell:
+    """Two steps of the published configuration on synthetic images; ``folder`` is for their checkpoints."""
+    one = published(device=device, micro_batch=micro_batch)
+    run = partial(first_steps, one, folder)
+    return Cell(
+        FIRST_STEPS, "synthetic cifar10, random bytes", f"{one.name}, micro-batch {micro_batch}", "paper", 0, run
+    )

@@ -73,6 +73,21 @@ def test_one_step_of_gradient_descent_is_written_out():
         assert torch.allclose(ours, theirs - 1e-3 * theirs.grad, atol=1e-15)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_decay_can_spare_biases_and_scales(optimizer):
+    def after_a_step(**settings):
+        model = mlp()
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        config = TrainingConfig(batch_size=240, learning_rate=0.1, weight_decay=0.5, schedule="constant", **settings)
+        train(model, lambda logits, index: 0 * logits.sum(), blobs(), replace(config, optimizer=optimizer))
+        return before, list(model.parameters())
+
+    for now, was in zip(*reversed(after_a_step()), strict=True):
+        torch.testing.assert_close(now, 0.95 * was)
+    for now, was in zip(*reversed(after_a_step(decay_vectors=False)), strict=True):
+        torch.testing.assert_close(now, (0.95 if was.ndim > 1 else 1) * was)
+
+
 def test_an_epoch_sees_every_sample_once_and_the_next_in_another_order():
     seen = []
 

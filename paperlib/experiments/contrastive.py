@@ -7,146 +7,42 @@ chosen by its loss and the last weights are judged: no label has a part in eithe
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from paperlib import metrics
-from paperlib._checks import check_choice, check_whole
+from paperlib._checks import check_whole
 from paperlib.data import Dataset
+from paperlib.estimators import NeighborClustering
 from paperlib.experiments.cells import Measurement, checkpoints_of
+from paperlib.experiments.contrastive_config import ContrastiveConfig, published
 from paperlib.experiments.deep_network import augmentation
 from paperlib.experiments.fits import circumstances, judge, labels_of
 from paperlib.experiments.image_sets import IMAGE_SETS, synthetic_images
 from paperlib.experiments.image_splits import ImageSplits
 from paperlib.experiments.pretrained_network import Normalized
-from paperlib.losses.contrastive import Critic
+from paperlib.information import entropy
 from paperlib.models import ContrastiveNetwork, ConvNet, resnet34
 from paperlib.runtime import resolve_device
-from paperlib.training import Crlc, TrainedRun, TrainingConfig, Views, head_losses, predict, train
-from paperlib.training.config import Optimizer, Precision
-from paperlib.training.crlc import EntropyOf
-from paperlib.training.schedules import Schedule
+from paperlib.training import TrainedRun, Views, head_losses, predict, train
 
-Backbone = Literal["conv_net", "resnet34"]
-
-
-@dataclass(frozen=True)
-class ContrastiveConfig:
-    """One run. The weights, temperature, smoothing and number of heads are those of the paper and the authors' code.
-
-    Attributes:
-        critic: see :func:`paperlib.losses.probability_contrastive_loss`.
-        entropy_weight: of the mean prediction's entropy; the code's default for CIFAR-10 is 2.
-        feature_weight: of the embeddings' contrast.
-        cluster_weight: of everything else; with 0 features alone are learnt.
-        entropy_of: see `Crlc`.
-        network: ``"conv_net"``, three small blocks; ``"resnet34"`` with the CIFAR stem, for colour images.
-        n_clusters: k.
-        n_heads: cluster heads.
-        n_hidden: width of the heads' middle layers.
-        epochs: passes over the images.
-        batch_size: images a step, each in two views.
-        learning_rate: the highest.
-        schedule: of it.
-        optimizer: see `TrainingConfig`.
-        weight_decay: on matrices and filters alone.
-        precision: see `TrainingConfig`.
-        micro_batch: see `TrainingConfig`; for GPUs with less memory.
-        device: by default CUDA where there is one.
-        size: the name of this size in the rows.
-
-    Raises:
-        ValueError: if a setting is out of its range.
-    """
-
-    critic: Critic = "log_dot"
-    entropy_weight: float = 1.0
-    feature_weight: float = 10.0
-    cluster_weight: float = 1.0
-    entropy_of: EntropyOf = "batch"
-    network: Backbone = "conv_net"
-    n_clusters: int = 10
-    n_heads: int = 10
-    n_hidden: int = 128
-    epochs: float = 5.0
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    schedule: Schedule = "one_cycle"
-    optimizer: Optimizer = "adam"
-    weight_decay: float = 0.0
-    precision: Precision = "bfloat16"
-    micro_batch: int | None = None
-    device: str | None = None
-    size: str = "laptop"
-
-    def __post_init__(self) -> None:
-        check_choice(self.network, "network", get_args(Backbone))
-        for name in ("n_clusters", "n_heads", "n_hidden"):
-            check_whole(getattr(self, name), name)
-        self.objective(), self.training(0)
-
-    @property
-    def name(self) -> str:
-        """What the rows call it."""
-        words = [f"crlc, {self.critic}", f"entropy {self.entropy_weight:g}"]
-        if self.entropy_of == "samples":
-            words[-1] += " of samples"
-        words.append(f"features {self.feature_weight:g}")
-        if self.cluster_weight != 1:
-            words.append(f"clusters {self.cluster_weight:g}")
-        return ", ".join([*words, f"{self.network}, {self.n_heads} heads", f"{self.epochs:g} epochs"])
-
-    def objective(self) -> Crlc:
-        """What is minimised."""
-        return Crlc(
-            self.critic,
-            self.entropy_weight,
-            self.feature_weight,
-            cluster_weight=self.cluster_weight,
-            entropy_of=self.entropy_of,
-        )
-
-    def training(self, seed: int) -> TrainingConfig:
-        """The settings of the loop."""
-        return TrainingConfig(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            optimizer=self.optimizer,
-            weight_decay=self.weight_decay,
-            decay_vectors=False,
-            precision=self.precision,
-            channels_last=True,
-            micro_batch=self.micro_batch,
-            seed=seed,
-        )
-
-
-def published(**options: Any) -> ContrastiveConfig:
-    """The one-stage configuration of the paper for CIFAR-10; ``options`` are further fields.
-
-    ResNet-34, ten heads, SGD at a constant rate of 0.1, 2,000 epochs in batches of 512. Its views are those of
-    `paperlib.data.augmentations.presets.simclr`. The authors let batches run across the end of an epoch; here the last,
-    incomplete one is dropped.
-    """
-    settings: dict[str, Any] = {
-        "network": "resnet34",
-        "n_hidden": 512,
-        "epochs": 2000.0,
-        "batch_size": 512,
-        "learning_rate": 0.1,
-        "schedule": "constant",
-        "optimizer": "sgd",
-        "weight_decay": 5e-4,
-        "size": "paper",
-    }
-    return ContrastiveConfig(**settings | options)
+__all__ = [
+    "ContrastiveConfig",
+    "ContrastiveFit",
+    "features_of",
+    "first_steps",
+    "fit",
+    "measure",
+    "measure_two_stages",
+    "network",
+    "published",
+    "views",
+]
 
 
 def network(config: ContrastiveConfig, data: Dataset, generator: torch.Generator) -> ContrastiveNetwork:
@@ -226,28 +122,64 @@ def measure(
 
     Beside it stand the best head by these very labels and the mean over heads, which a paper may report, and K-means
     with ten starts on the trunk's features and on the embeddings, of length one, of the same test images.
-    ``loss`` is the chosen head's, of the images that were trained on. The seconds are those of the steps.
+    ``loss`` is the chosen head's, of the images that were trained on; ``entropy_of_shares`` that of its clusters' sizes
+    among the test images, both in nats. The seconds are those of the steps.
     """
     model, run, losses = found = fit(config, task, seed, folder=folder)
     truth = labels_of(task.test)
-    labels, features = (
-        predict(part, task.test.x, precision=config.precision, channels_last=True) for part in (model, model.trunk)
-    )
-    labels = labels.argmax(-1).cpu()
-    embeddings = nn.functional.normalize(model.embedding(features), dim=1).detach()
+    labels = predict(model, task.test.x, precision=config.precision, channels_last=True).argmax(-1).cpu()
+    features, embeddings = features_of(config, model, task.test)
     chosen = labels[:, found.head]
     heads = [metrics.clustering_accuracy(truth, one) for one in labels.unbind(1)]
     measured = judge(truth, chosen) | {
         "clusters_used": metrics.clusters_used(chosen),
+        "entropy_of_shares": float(entropy(chosen.bincount() / len(chosen))),
         "loss": float(losses.min()),
         "accuracy, best head by labels": max(heads),
         "accuracy, mean of heads": sum(heads) / len(heads),
     }
     for name, x in (("features", features), ("embeddings", embeddings)):
-        kmeans = KMeans(config.n_clusters, n_init=10, random_state=seed).fit_predict(x.cpu().numpy())
+        kmeans = KMeans(config.n_clusters, n_init=10, random_state=seed).fit_predict(x)
         measured[f"accuracy, k-means of {name}"] = metrics.clustering_accuracy(truth, kmeans)
     made = circumstances(time.perf_counter(), config.device) | {"seconds": run.seconds}
     return measured, made
+
+
+def features_of(config: ContrastiveConfig, model: ContrastiveNetwork, data: Dataset) -> tuple[Any, Any]:
+    """Features of the trunk ``[n, d]`` and embeddings of length one ``[n, e]``, of images as they are, as arrays."""
+    features = predict(model.trunk, data.x, precision=config.precision, channels_last=True)
+    with torch.no_grad():
+        embeddings = nn.functional.normalize(model.embedding(features), dim=1)
+    return features.cpu().numpy(), embeddings.cpu().numpy()
+
+
+def measure_two_stages(
+    config: ContrastiveConfig, objective: str, task: ImageSplits, seed: int, *, folder: str | Path | None = None
+) -> Measurement:
+    """Features first, clusters afterwards: the embeddings are learnt alone, kept, and clustered with their neighbours.
+
+    Args:
+        config: of the first stage, whose cluster heads are not trained.
+        objective: of `NeighborClustering`, whose other settings are its defaults; or ``"k-means"``, with ten starts.
+        task: the images.
+        seed: of both stages.
+        folder: of the checkpoints, see `train`; the first stage is found there by every objective.
+
+    Returns:
+        The metrics of the test images; the seconds of both stages, also where the first was found.
+    """
+    first = replace(config, cluster_weight=0.0)
+    model, run, _ = fit(first, task, seed, folder=folder)
+    seen, judged = (features_of(first, model, data)[1] for data in (task.train, task.test))
+    began = time.perf_counter()
+    if objective == "k-means":
+        second: Any = KMeans(config.n_clusters, n_init=10, random_state=seed)
+    else:
+        second = NeighborClustering(config.n_clusters, objective=objective, device=config.device, random_state=seed)
+    labels = second.fit(seen).predict(judged)
+    made = circumstances(began, config.device)
+    made["seconds"] += run.seconds
+    return judge(labels_of(task.test), labels) | {"clusters_used": metrics.clusters_used(labels)}, made
 
 
 def first_steps(config: ContrastiveConfig, folder: str | Path, n_steps: int = 2) -> Measurement:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from paperlib.experiments.cells import run_cells
-from paperlib.experiments.contrastive_tables import SEEDS, TABLES, cells, first_steps_cell
+from paperlib.experiments.contrastive_tables import PARTS, SEEDS, cells, first_steps_cell
 from paperlib.experiments.image_splits import load_splits
 
 
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True, metavar="FILE", help="rows, as CSV; what is there is not run again")
     parser.add_argument("--size", choices=SEEDS, default="laptop", help="paper: days on a GPU; default: %(default)s")
-    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES), help="default: all")
+    parser.add_argument("--tables", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
     parser.add_argument("--first-steps", action="store_true", help="two steps of the paper's size on random bytes")
     parser.add_argument("--datasets", nargs="+", default=["mnist"], metavar="NAME", help="of paperlib; default: mnist")
     parser.add_argument("--n-samples", type=int, metavar="N", help="images to train on; default: all")
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for task in tasks
         for seed in seeds
         for table in arguments.tables
-        for cell in cells(table, task, arguments.size, seeds=range(seed, seed + 1), **options)
+        for cell in cells(PARTS[table], task, arguments.size, seeds=range(seed, seed + 1), **options)
     ]
     run_cells(todo, arguments.out, progress=sys.stderr.isatty())
 

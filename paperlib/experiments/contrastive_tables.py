@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from paperlib.experiments.cells import Cell
-from paperlib.experiments.contrastive import ContrastiveConfig, first_steps, measure, published
+from paperlib.experiments.contrastive import ContrastiveConfig, first_steps, measure, measure_two_stages, published
 from paperlib.experiments.image_splits import ImageSplits, skewed
 from paperlib.losses.contrastive import CRITICS
 
 PAPER = "do2021"
 MAIN, ABLATIONS, CRITIC, SKEWED, FIRST_STEPS = "contrastive", "ablations", "critics", "skewed", "first steps"
+TWO_STAGES = "two stages"
 RATIO = 10.0
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 3}
 _SMALL: dict[str, dict[str, Any]] = {
@@ -58,6 +59,8 @@ def on_skewed(size: str) -> Iterator[ContrastiveConfig]:
 
 
 TABLES = {MAIN: main_runs, ABLATIONS: ablations, CRITIC: critics, SKEWED: on_skewed}
+SECOND_STAGES = ("k-means", "crlc", "crlc_prior", "scan", "temi")
+PARTS = {name.replace(" ", "_"): name for name in (*TABLES, TWO_STAGES)}
 
 
 def cells(
@@ -72,7 +75,7 @@ def cells(
     """The runs of a table, seed by seed.
 
     Args:
-        table: a key of `TABLES`.
+        table: one of the values of `PARTS`.
         task: the images.
         size: ``"smoke"``, ``"laptop"`` or ``"paper"``.
         seeds: by default those of the size, from 0.
@@ -81,6 +84,13 @@ def cells(
     """
     task = skewed(task, RATIO) if table == SKEWED else task
     for seed in range(SEEDS[size]) if seeds is None else seeds:
+        if table == TWO_STAGES:
+            first = replace(config(size), device=device, n_clusters=task.n_classes)
+            for objective in SECOND_STAGES:
+                run = partial(measure_two_stages, first, objective, task, seed, folder=checkpoints)
+                name = f"two stages, {objective}, {first.epochs:g} epochs"
+                yield Cell(table, task.name, name, size, seed, run, PAPER)
+            continue
         for one in TABLES[table](size):
             run = partial(
                 measure, replace(one, device=device, n_clusters=task.n_classes), task, seed, folder=checkpoints

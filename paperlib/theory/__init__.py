@@ -23,7 +23,14 @@ from paperlib.theory.equivalence import (
     soft_kmeans_identity,
 )
 from paperlib.theory.equivalence_algebra import derive_equivalence
+from paperlib.theory.finite_worlds import SIX_SYMBOLS, FiniteWorld
 from paperlib.theory.hard_margin import HardMargin, hard_margin
+from paperlib.theory.information_bounds import (
+    Estimate,
+    batch_information,
+    information_bound,
+    sampled_information_bound,
+)
 from paperlib.theory.margin_path import MarginPath, margin_path
 from paperlib.theory.splitting import (
     SplittingMinimum,
@@ -38,8 +45,11 @@ from paperlib.theory.two_class import renyi_of_logit, two_class_loss
 from paperlib.theory.two_means import TwoMeans, exact_two_means
 
 __all__ = [
+    "SIX_SYMBOLS",
     "Certificate",
     "Enclosure",
+    "Estimate",
+    "FiniteWorld",
     "HardMargin",
     "MarginPath",
     "SoftKMeans",
@@ -47,6 +57,7 @@ __all__ = [
     "SplittingMinimum",
     "TwoMeans",
     "approximate_assignments",
+    "batch_information",
     "certified_minimum",
     "certify_counterexample",
     "derive_equivalence",
@@ -55,6 +66,7 @@ __all__ = [
     "exact_two_means",
     "final_posteriors",
     "hard_margin",
+    "information_bound",
     "linear_dichotomies",
     "margin_path",
     "minimize_splitting",
@@ -62,6 +74,7 @@ __all__ = [
     "normalizer_free_softmax",
     "regularized_information_loss",
     "renyi_of_logit",
+    "sampled_information_bound",
     "soft_assignments",
     "soft_kmeans_identity",
     "soft_kmeans_loss",

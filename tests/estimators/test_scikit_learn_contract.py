@@ -4,7 +4,13 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from paperlib.estimators import EntropyClustering, GeminiClustering, SoftRegularizedKMeans, SparseGeminiClustering
+from paperlib.estimators import (
+    EntropyClustering,
+    GeminiClustering,
+    NeighborClustering,
+    SoftRegularizedKMeans,
+    SparseGeminiClustering,
+)
 
 # The checks fit noise and a handful of samples, where using fewer clusters than asked is right and is warned of.
 pytestmark = pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.{ConvergenceWarning.__name__}")
@@ -21,6 +27,8 @@ ESTIMATORS = [
     GeminiClustering(3, objective="wasserstein_ovo", batch_size=16, n_init=1, max_iter=5),
     GeminiClustering(3, objective="kl_ova", model="mlp", batch_size=16, n_init=1, max_iter=60, adversarial_weight=0.1),
     GeminiClustering(3, objective="mmd_ovo", model="kernel", kernel="rbf", n_init=1, max_iter=20),
+    NeighborClustering(n_heads=2, epochs=5),
+    NeighborClustering(3, objective="crlc_prior", metric="euclidean", n_heads=1, epochs=60, batch_size=16),
     SparseGeminiClustering(n_init=1, max_iter=4, learning_rate=0.2),
     SparseGeminiClustering(3, objective="mmd_ovo", model="mlp", batch_size=40, dynamic=True, max_iter=3),
 ]

@@ -1,12 +1,21 @@
 """Contrastive clustering from pixels: its runs, its tables, and the paper's size on images of the true shape."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
 from paperlib.experiments import contrastive_run, read_rows
-from paperlib.experiments.contrastive import ContrastiveConfig, first_steps, fit, measure, network, published
+from paperlib.experiments.contrastive import (
+    ContrastiveConfig,
+    first_steps,
+    fit,
+    measure,
+    measure_two_stages,
+    network,
+    published,
+)
 from paperlib.experiments.contrastive_tables import SEEDS, TABLES, cells, config
 from paperlib.experiments.fits import labels_of
 from paperlib.experiments.image_splits import load_splits, skewed
@@ -38,6 +47,7 @@ def test_a_run_on_digits_learns_something_and_its_leaks_are_named(digits):
     assert found["accuracy"] <= found["accuracy, best head by labels"]
     assert found["clusters_used"] == 10
     assert made["seconds"] > 0
+    assert 0 < found["entropy_of_shares"] <= math.log(10)
     assert {"nmi", "ari", "loss", "accuracy, k-means of features", "accuracy, k-means of embeddings"} < found.keys()
 
 
@@ -60,6 +70,17 @@ def test_the_command_measures_what_is_missing_and_only_that(tmp_path, monkeypatc
     monkeypatch.setattr("paperlib.experiments.contrastive_tables.measure", pytest.fail)
     contrastive_run.main([*options, "--tables", "contrastive"])
     assert read_rows(out) == rows
+
+
+def test_two_stages_share_the_first(tmp_path, digits):
+    run = {"seed": 0, "folder": tmp_path}
+    kmeans, staged = (measure_two_stages(SMALL, second, digits, **run) for second in ("k-means", "crlc"))
+    assert len(list(tmp_path.iterdir())) == 1
+    for found, made in (kmeans, staged):
+        assert found["accuracy"] > 0.3
+        assert made["seconds"] > 0
+    assert kmeans[0] != staged[0]
+    assert len(list(cells("two stages", digits, "smoke"))) == 5
 
 
 def test_skewed_classes_fall_from_the_first_to_the_last_and_images_keep_their_order(digits):

@@ -38,6 +38,7 @@ __all__ = [
     "first_steps",
     "fit",
     "measure",
+    "measure_second_stage",
     "measure_two_stages",
     "network",
     "published",
@@ -139,18 +140,18 @@ def measure(
         "accuracy, mean of heads": sum(heads) / len(heads),
     }
     for name, x in (("features", features), ("embeddings", embeddings)):
-        kmeans = KMeans(config.n_clusters, n_init=10, random_state=seed).fit_predict(x)
+        kmeans = KMeans(config.n_clusters, n_init=10, random_state=seed).fit_predict(x.numpy())
         measured[f"accuracy, k-means of {name}"] = metrics.clustering_accuracy(truth, kmeans)
     made = circumstances(time.perf_counter(), config.device) | {"seconds": run.seconds}
     return measured, made
 
 
-def features_of(config: ContrastiveConfig, model: ContrastiveNetwork, data: Dataset) -> tuple[Any, Any]:
-    """Features of the trunk ``[n, d]`` and embeddings of length one ``[n, e]``, of images as they are, as arrays."""
+def features_of(config: ContrastiveConfig, model: ContrastiveNetwork, data: Dataset) -> tuple[Tensor, Tensor]:
+    """Features of the trunk ``[n, d]``, and embeddings of length one ``[n, e]``, of images as they are; on the CPU."""
     features = predict(model.trunk, data.x, precision=config.precision, channels_last=True)
     with torch.no_grad():
         embeddings = nn.functional.normalize(model.embedding(features), dim=1)
-    return features.cpu().numpy(), embeddings.cpu().numpy()
+    return features.cpu(), embeddings.cpu()
 
 
 def measure_two_stages(
@@ -170,16 +171,35 @@ def measure_two_stages(
     """
     first = replace(config, cluster_weight=0.0)
     model, run, _ = fit(first, task, seed, folder=folder)
-    seen, judged = (features_of(first, model, data)[1] for data in (task.train, task.test))
+    seen, judged = (replace(data, x=features_of(first, model, data)[1]) for data in (task.train, task.test))
+    measured, made = measure_second_stage(
+        objective, seen, judged, seed, n_clusters=config.n_clusters, device=config.device
+    )
+    made["seconds"] += run.seconds
+    return measured, made
+
+
+def measure_second_stage(
+    objective: str, seen: Dataset, judged: Dataset, seed: int, *, n_clusters: int, device: str | None = None
+) -> Measurement:
+    """Cluster frozen features by their neighbours.
+
+    Args:
+        objective: of `NeighborClustering`, whose other settings are its defaults; or ``"k-means"``, with ten starts.
+        seen: features ``[n, d]`` to fit.
+        judged: features to judge by.
+        seed: of the fit.
+        n_clusters: k.
+        device: torch device.
+    """
     began = time.perf_counter()
     if objective == "k-means":
-        second: Any = KMeans(config.n_clusters, n_init=10, random_state=seed)
+        model: Any = KMeans(n_clusters, n_init=10, random_state=seed)
     else:
-        second = NeighborClustering(config.n_clusters, objective=objective, device=config.device, random_state=seed)
-    labels = second.fit(seen).predict(judged)
-    made = circumstances(began, config.device)
-    made["seconds"] += run.seconds
-    return judge(labels_of(task.test), labels) | {"clusters_used": metrics.clusters_used(labels)}, made
+        model = NeighborClustering(n_clusters, objective=objective, device=device, random_state=seed)
+    labels = model.fit(seen.x.numpy()).predict(judged.x.numpy())
+    made = circumstances(began, device)
+    return judge(labels_of(judged), labels) | {"clusters_used": metrics.clusters_used(labels)}, made
 
 
 def first_steps(config: ContrastiveConfig, folder: str | Path, n_steps: int = 2) -> Measurement:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from paperlib.data import read_features
 from paperlib.experiments.cells import run_cells
-from paperlib.experiments.contrastive_tables import PARTS, SEEDS, cells, first_steps_cell
+from paperlib.experiments.contrastive_tables import PARTS, SEEDS, cells, first_steps_cell, second_stage_cells
 from paperlib.experiments.image_splits import load_splits
 
 
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=SEEDS, default="laptop", help="paper: days on a GPU; default: %(default)s")
     parser.add_argument("--tables", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
     parser.add_argument("--first-steps", action="store_true", help="two steps of the paper's size on random bytes")
+    parser.add_argument("--features", metavar="FILE", help="only the second stage, on features of `paperlib features`")
     parser.add_argument("--datasets", nargs="+", default=["mnist"], metavar="NAME", help="of paperlib; default: mnist")
     parser.add_argument("--n-samples", type=int, metavar="N", help="images to train on; default: all")
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FROM", "TO"), help="the last not included")
@@ -32,8 +34,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             cell = first_steps_cell(Path(folder), device=arguments.device)
             run_cells([cell], arguments.out, progress=sys.stderr.isatty())
         return
-    tasks = [load_splits(name, n_samples=arguments.n_samples, root=arguments.root) for name in arguments.datasets]
     seeds = range(*arguments.seeds) if arguments.seeds else range(SEEDS[arguments.size])
+    if arguments.features:
+        second = second_stage_cells(read_features(arguments.features), seeds, device=arguments.device)
+        run_cells(list(second), arguments.out, progress=sys.stderr.isatty())
+        return
+    tasks = [load_splits(name, n_samples=arguments.n_samples, root=arguments.root) for name in arguments.datasets]
     options = {"device": arguments.device, "checkpoints": arguments.checkpoints}
     todo = [
         cell

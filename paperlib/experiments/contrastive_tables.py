@@ -8,8 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from paperlib.data import Dataset
 from paperlib.experiments.cells import Cell
-from paperlib.experiments.contrastive import ContrastiveConfig, first_steps, measure, measure_two_stages, published
+from paperlib.experiments.contrastive import (
+    ContrastiveConfig,
+    first_steps,
+    measure,
+    measure_second_stage,
+    measure_two_stages,
+    published,
+)
+from paperlib.experiments.fits import labels_of
 from paperlib.experiments.image_splits import ImageSplits, skewed
 from paperlib.losses.contrastive import CRITICS
 
@@ -96,6 +105,15 @@ def cells(
                 measure, replace(one, device=device, n_clusters=task.n_classes), task, seed, folder=checkpoints
             )
             yield Cell(table, task.name, one.name, size, seed, run, PAPER)
+
+
+def second_stage_cells(data: Dataset, seeds: range, *, device: str | None = None) -> Iterator[Cell]:
+    """The second stage alone, on features ``[n, d]`` with labels, such as those of `paperlib features`."""
+    n_clusters = len(labels_of(data).unique())
+    for seed in seeds:
+        for objective in SECOND_STAGES:
+            run = partial(measure_second_stage, objective, data, data, seed, n_clusters=n_clusters, device=device)
+            yield Cell(TWO_STAGES, f"{data.name}/features", f"second stage, {objective}", "paper", seed, run, PAPER)
 
 
 def first_steps_cell(folder: Path, *, device: str | None = None, micro_batch: int | None = 64) -> Cell:

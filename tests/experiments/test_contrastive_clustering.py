@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from paperlib.data import gaussian_blobs
+from paperlib.data.frozen import write_features
 from paperlib.experiments import contrastive_run, read_rows
 from paperlib.experiments.contrastive import (
     ContrastiveConfig,
@@ -16,7 +18,7 @@ from paperlib.experiments.contrastive import (
     network,
     published,
 )
-from paperlib.experiments.contrastive_tables import SEEDS, TABLES, cells, config
+from paperlib.experiments.contrastive_tables import SECOND_STAGES, SEEDS, TABLES, cells, config
 from paperlib.experiments.fits import labels_of
 from paperlib.experiments.image_splits import load_splits, skewed
 from paperlib.losses.contrastive import CRITICS
@@ -81,6 +83,18 @@ def test_two_stages_share_the_first(tmp_path, digits):
         assert made["seconds"] > 0
     assert kmeans[0] != staged[0]
     assert len(list(cells("two stages", digits, "smoke"))) == 5
+
+
+def test_the_second_stage_runs_on_features_in_a_file(tmp_path, digits):
+    blobs = gaussian_blobs(120, 3, spread=0.3, seed=0)
+    arrays = {"x_train": blobs.x.numpy().astype("float16"), "y_train": blobs.y.numpy()}
+    arrays |= {"x_test": arrays["x_train"][:30], "y_test": arrays["y_train"][:30]}
+    file = write_features(tmp_path / "blobs.npz", arrays, {"name": "blobs", "source": "here", "license": "none needed"})
+    out = tmp_path / "rows.csv"
+    contrastive_run.main(["--out", str(out), "--features", str(file), "--seeds", "0", "1", "--device", "cpu"])
+    found = {row.method: row.value for row in read_rows(out) if row.metric == "clusters_used"}
+    assert set(found) == {f"second stage, {second}" for second in SECOND_STAGES}
+    assert set(found.values()) == {3}
 
 
 def test_skewed_classes_fall_from_the_first_to_the_last_and_images_keep_their_order(digits):

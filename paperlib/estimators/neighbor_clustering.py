@@ -161,12 +161,11 @@ class NeighborClustering(ClusterMixin, BaseEstimator):
         inputs = standardize(x)
         generator = torch.Generator().manual_seed(seed)
         heads = MultiHead(nn.Identity(), x.shape[1], self.n_clusters, n_heads=self.n_heads, generator=generator).to(x)
-        train(
-            heads,
-            self._objective(),
-            Views(inputs, (None, None), neighbors),
-            TrainingConfig(self.epochs, min(self.batch_size, len(x)), _LEARNING_RATE, seed=seed),
-        )
+        pairs = Views(inputs, (None, None), neighbors)
+        config = TrainingConfig(self.epochs, min(self.batch_size, len(x)), _LEARNING_RATE, seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of the first head, which need not be the one that is kept
+            train(heads, self._objective(), pairs, config)
         logits = predict(heads, inputs)
         losses = self._losses(logits, neighbors)
         if not bool(losses.isfinite().any()):

@@ -161,6 +161,22 @@ def test_with_many_candidates_the_corrected_contrast_is_temi_and_the_published_o
     assert limit("log_dot", probs.log()) < entropy - agreement
     with_limit = -agreement - float(torch.from_numpy(joint.sum(1)) @ (probs @ prior).log())
     assert limit("log_dot", probs.log()) == pytest.approx(with_limit, abs=1e-7)
+    assert max(limit(name, probs.log()) for name in ("log_dot", "log_dot_prior")) < math.log(3)
+
+
+@pytest.mark.parametrize("critic", ["log_dot", "log_dot_prior"])
+def test_sure_equal_clusters_that_agree_reach_log_k_and_any_departure_less(critic):
+    joint, sure = np.eye(6) / 6, torch.eye(3, dtype=torch.float64).repeat_interleave(2, 0)
+    unequal, unsure = sure[[0, 1, 2, 3, 4, 0]], 0.999 * sure + 0.001 / 3
+    values = []
+    for probs in (sure, unequal, unsure):
+        scores = critic_matrix(probs.log(), probs.log(), critic, probs.mean(0)).numpy()
+        values.append(information_bound(joint, scores, 10**9))
+    disagreeing = np.roll(joint, 1, axis=0) / 2 + joint / 2
+    scores = critic_matrix(sure.log().clamp_min(-9), sure.log().clamp_min(-9), critic, sure.mean(0)).numpy()
+    values.append(information_bound(disagreeing, scores, 10**9))
+    assert values[0] == pytest.approx(math.log(3), abs=1e-7)
+    assert max(values[1:]) < math.log(3) - 1e-3
 
 
 @pytest.mark.parametrize("critic", CRITICS)

@@ -54,9 +54,10 @@ def ablations(size: str) -> Iterator[ContrastiveConfig]:
 
 
 def critics(size: str) -> Iterator[ContrastiveConfig]:
-    """The other critics."""
+    """The other critics, and the corrected one without the entropy term."""
     for critic in CRITICS[1:]:
         yield config(size, critic=critic)
+    yield config(size, critic="log_dot_prior", entropy_weight=0.0)
 
 
 def on_skewed(size: str) -> Iterator[ContrastiveConfig]:

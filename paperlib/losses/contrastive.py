@@ -35,7 +35,8 @@ def probability_contrastive_loss(
     The mean over rows of :math:`-\ln [e^{f(p_i, p_{i+})} / \sum_{j \ne i} e^{f(p_i, p_j)}]`, a scalar to *minimise*, in
     nats. The predictions of both views are pooled into :math:`p_1, \dots, p_{2n}`, so a row has :math:`2n - 1`
     candidates, of which one, its other view :math:`p_{i+}`, is the positive. Then :math:`\ln(2n - 1)` less the loss
-    estimates from below how much the two views tell about each other.
+    estimates how much the two views tell about each other. It is no bound: candidates come in pairs, and the mean of
+    the estimate may lie above the information (`paperlib.theory.batch_information`).
 
     Source: Do, Tran and Venkatesh 2021 (CRLC, arXiv 2107.11635), whose critic is ``"log_dot"``, without a temperature;
     the other three and the pooling as in the authors' code. ``"log_dot_prior"`` is ours: where cluster :math:`c`, with
@@ -175,6 +176,7 @@ def contrast_of(
     if critic not in ("log_dot", "log_dot_prior"):
         depth = log_probs.shape[1] if critic == "negative_js" else 1
         return _info_nce(log_probs, lambda rows, all_rows: critic_matrix(rows, all_rows, critic), depth, chunk_size)
+    log_probs = log_probs.clamp_min(torch.finfo(log_probs.dtype).min / 8)  # for -inf, whose differences are no numbers
     weighted = log_probs
     if critic == "log_dot_prior":
         weighted = log_probs - (_log_mean(log_probs.detach()) if prior is None else prior.log())

@@ -233,6 +233,18 @@ def test_very_confident_predictions_that_disagree_keep_value_and_gradient(critic
     assert values[1] > size / 2
 
 
+@pytest.mark.parametrize("critic", LOG_DOT)
+def test_a_cluster_of_which_no_sample_is_possible_changes_nothing(critic):
+    a, b = pair(k=3)
+    expected = probability_contrastive_loss(a, b, critic=critic)
+    without = torch.full((6, 1), -math.inf, dtype=torch.float64)
+    a, b = (torch.cat([one, without], 1).requires_grad_() for one in (a, b))
+    loss = probability_contrastive_loss(a, b, critic=critic)
+    torch.testing.assert_close(loss, expected)
+    gradients = torch.autograd.grad(loss, (a, b))
+    assert all(one[:, :3].isfinite().all() and not one[:, 3].any() for one in gradients)
+
+
 def test_a_row_that_has_a_cluster_to_itself_loses_no_digits():
     logits = torch.zeros(40, 3)
     logits[:, 2] = -30.0

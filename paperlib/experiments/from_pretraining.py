@@ -1,8 +1,10 @@
-"""Joint training that starts from pretrained features: SCAN's steps 2 and 3, and our losses in the place of step 3.
+"""Joint training that starts from pretrained features: SCAN's steps 2 and 3, and other losses in the place of either.
 
 Source: Van Gansbeke et al. 2020 (SCAN, arXiv 2005.12320) and the settings of the authors' code; Zhang and Boykov (arXiv
 2301.11405, 2303.07321), who start from SCAN's weights. Their schedule is not known to us: our losses have that of
-SCAN's step 2. Step 1, the contrastive pretraining itself, is not here: its weights come as a file.
+SCAN's step 2. In the place of step 2 may stand TEMI (Adaloglou et al. 2023, arXiv 2303.17896, here without a teacher) or
+the contrast of clusters of CRLC (Do, Tran and Venkatesh 2021, arXiv 2107.11635), whose two-stage code is not public.
+Step 1, the contrastive pretraining itself, is not here: its weights come as a file.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from paperlib.data.augmentations import Augmentation, presets
 from paperlib.experiments.cells import Measurement
 from paperlib.experiments.deep_self_labeling import labels_of_batch
 from paperlib.experiments.fits import circumstances, judge, labels_of
-from paperlib.experiments.from_pretraining_config import Method, PretrainedConfig
+from paperlib.experiments.from_pretraining_config import NEIGHBOR_METHODS, Method, PretrainedConfig
 from paperlib.experiments.image_sets import IMAGE_SETS, synthetic_images
 from paperlib.experiments.image_splits import ImageSplits
 from paperlib.experiments.pretrained_network import PretrainedNetwork, Trunk
@@ -29,9 +31,11 @@ from paperlib.neighbors import nearest_neighbors
 from paperlib.runtime import resolve_device
 from paperlib.training import (
     ConfidentLabels,
+    Crlc,
     MutualInformation,
     Objective,
     Scan,
+    Temi,
     TrainedRun,
     Views,
     WarmStart,
@@ -69,6 +73,10 @@ def objective(config: PretrainedConfig, step: Method, model: nn.Module, x: Tenso
     weight = config.fairness_weight
     if step == "scan":
         return Scan()
+    if step == "temi":
+        return Temi()
+    if step == "crlc":
+        return Crlc(feature_weight=0.0)
     if step == "scan_self_labeling":
         return ConfidentLabels()
     if step == "mutual_information":
@@ -103,11 +111,11 @@ def fit(
     """
     model, x = network(config, seed, trunk), task.train.x
     strong = augmentation(config, task.train)
-    near = neighbors(config, model, x) if "scan" in config.steps else None
+    near = neighbors(config, model, x) if set(NEIGHBOR_METHODS) & set(config.steps) else None
     runs = []
     for place, step in enumerate(config.steps, start=1):
         weak = None if step == "scan_self_labeling" else strong
-        views = Views(x, [weak, strong], near if step == "scan" else None)
+        views = Views(x, [weak, strong], near if step in NEIGHBOR_METHODS else None)
         folder = None
         if checkpoints is not None:
             folder = checkpoints / f"{task.name}, {config.name(trunk, place)}, {seed}".replace("/", "-")
@@ -157,7 +165,7 @@ def first_steps(config: PretrainedConfig, n_steps: int = 1) -> Measurement:
     model, strong = network(config, 0), augmentation(config, data)
     near = torch.randint(len(data), (len(data), config.n_neighbors + 1), generator=torch.Generator().manual_seed(0))
     weak = None if step == "scan_self_labeling" else strong
-    views = Views(data.x, [weak, strong], near if step == "scan" else None)
+    views = Views(data.x, [weak, strong], near if step in NEIGHBOR_METHODS else None)
     goal = objective(config, step, model, data.x)
     began, busy = time.perf_counter(), time.process_time()
     train(model, goal, views, settings)

@@ -12,20 +12,29 @@ from paperlib.training import TrainingConfig
 from paperlib.training.config import Precision
 
 Method = Literal[
-    "scan", "scan_self_labeling", "mutual_information", "reverse_cross_entropy", "collision_cross_entropy", "imsat"
+    "scan",
+    "scan_self_labeling",
+    "mutual_information",
+    "reverse_cross_entropy",
+    "collision_cross_entropy",
+    "imsat",
+    "temi",
+    "crlc",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
+NEIGHBOR_METHODS: tuple[Method, ...] = ("scan", "temi", "crlc")  # pairs of neighbours: SCAN's step 2, and its rivals
+WEIGHTED = tuple(method for method in METHODS if method not in (*NEIGHBOR_METHODS, "scan_self_labeling"))
 
 
 @dataclass(frozen=True)
 class PretrainedConfig:
-    """One run: SCAN's step 2, and after it the method, if that is another. `config_for` gives those of each size.
+    """One run: SCAN's step 2 or a rival of it, or step 2 and then the method. `config_for` gives those of each size.
 
     Attributes:
         method: one of `METHODS`.
         dataset: a key of `IMAGE_SETS`.
-        after_scan: whether the method goes on from SCAN's step 2 or starts from the trunk, with a random head. The two
-            that are SCAN's own steps take no notice.
+        after_scan: whether the method goes on from SCAN's step 2 or starts from the trunk, with a random head. SCAN's
+            own two steps take no notice, and rivals of step 2 always start from the trunk.
         fairness_weight: of mutual information and of the pseudo-labels; IMSAT has four times it.
         n_neighbors: of each image, in step 2, beside itself.
         scan_epochs: passes of step 2.
@@ -69,16 +78,18 @@ class PretrainedConfig:
     @property
     def steps(self) -> tuple[Method, ...]:
         """The methods that follow each other in this run."""
-        if self.method != "scan" and (self.after_scan or self.method == "scan_self_labeling"):
+        if self.method in NEIGHBOR_METHODS:
+            return (self.method,)
+        if self.after_scan or self.method == "scan_self_labeling":
             return "scan", self.method
         return (self.method,)
 
     def training(self, step: Method, seed: int) -> TrainingConfig:
         """The settings of the loop for one of the `steps`."""
-        scan = step == "scan"
+        second = step in NEIGHBOR_METHODS
         return TrainingConfig(
-            epochs=self.scan_epochs if scan else self.epochs,
-            batch_size=self.scan_batch if scan else self.batch_size,
+            epochs=self.scan_epochs if second else self.epochs,
+            batch_size=self.scan_batch if second else self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             schedule="constant",
@@ -92,7 +103,7 @@ class PretrainedConfig:
         """What the rows call it, or its first ``upto`` steps."""
         words = [] if trunk else ["random trunk"]
         for step in self.steps[:upto]:
-            weighted = f" weight {self.fairness_weight:g}" if not step.startswith("scan") else ""
+            weighted = f" weight {self.fairness_weight:g}" if step in WEIGHTED else ""
             words.append(f"{step}{weighted} {self.training(step, 0).epochs:g} epochs")
         return ", ".join([f"trunk {trunk.name}", *words] if trunk else words)
 

@@ -29,7 +29,7 @@ from paperlib.training.distributed import world
 TABLE, STEPS = "from pretraining", "first steps"
 SIZES = {"smoke": 64, "laptop": 2000, "paper": None}  # images to train on; None for all
 PAPERS = {"reverse_cross_entropy": "zhang2023entropy", "collision_cross_entropy": "zhang2023collision"}
-PAPERS |= {"imsat": "hu2017", "mutual_information": "krause2010"}
+PAPERS |= {"imsat": "hu2017", "mutual_information": "krause2010", "temi": "adaloglou2023", "crlc": "do2021"}
 
 
 def cells(

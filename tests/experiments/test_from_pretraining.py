@@ -14,11 +14,19 @@ from paperlib.data.augmentations import Draws
 from paperlib.experiments import from_pretraining, read_rows
 from paperlib.experiments.deep_self_labeling import ImageSplits
 from paperlib.experiments.from_pretraining import augmentation, first_steps, fit, measure, neighbors, network, objective
-from paperlib.experiments.from_pretraining_config import METHODS, PretrainedConfig, config_for
+from paperlib.experiments.from_pretraining_config import METHODS, WEIGHTED, PretrainedConfig, config_for
 from paperlib.experiments.from_pretraining_run import main
 from paperlib.experiments.image_sets import IMAGE_SETS, synthetic_images
 from paperlib.experiments.pretrained_network import Trunk, read_trunk
-from paperlib.losses import confident_cross_entropy, mutual_information_loss, scan_loss
+from paperlib.information import entropy
+from paperlib.losses import (
+    confident_cross_entropy,
+    logit_bound_loss,
+    mutual_information_loss,
+    probability_contrastive_loss,
+    scan_loss,
+    temi_loss,
+)
 from paperlib.training import MutualInformation, SelfLabeling, WarmStart, predict
 
 SMOKE = {"size": "smoke", "device": "cpu", "batch_size": 8, "scan_batch": 8}
@@ -48,6 +56,7 @@ def test_the_paper_size_has_the_settings_of_scan():
 
 def test_a_run_is_step_two_and_then_the_method():
     assert CPU.steps == ("scan",)
+    assert config_for("crlc").steps == config_for("crlc", after_scan=False).steps == ("crlc",)
     assert config_for("imsat").steps == ("scan", "imsat")
     assert config_for("imsat", after_scan=False).steps == ("imsat",)
     assert config_for("scan_self_labeling", after_scan=False).steps == ("scan", "scan_self_labeling")
@@ -57,7 +66,7 @@ def test_names_tell_runs_apart_and_say_where_the_trunk_is_from():
     trunk = Trunk("simclr_cifar10", {})
     assert CPU.name(None) == "random trunk, scan 1 epochs"
     assert config_for("scan").name(trunk) == "trunk simclr_cifar10, scan 50 epochs"
-    configs = [config_for(method, after_scan=after) for method in METHODS[2:] for after in (True, False)]
+    configs = [config_for(method, after_scan=after) for method in WEIGHTED for after in (True, False)]
     assert len({config.name(trunk) for config in [*configs, *map(config_for, METHODS[:2])]}) == 10
 
 
@@ -118,6 +127,11 @@ def test_the_steps_have_their_losses(task):
         return objective(config_for(method, fairness_weight=2.0), method, model, x)(views, index)
 
     assert torch.equal(value("scan"), scan_loss(*views, entropy_weight=5.0))
+    assert torch.equal(value("temi"), temi_loss(*views))
+    contrast = probability_contrastive_loss(*views, smoothing=0.01)
+    fairness = sum(entropy(one.softmax(1).mean(0)) for one in views) / 2
+    bound = logit_bound_loss(views.flatten(0, 1))
+    torch.testing.assert_close(value("crlc"), contrast - fairness + 0.01 * bound)
     assert torch.equal(value("scan_self_labeling"), confident_cross_entropy(*views, threshold=0.99))
     mean = views.softmax(-1).mean(0).log()
     assert torch.allclose(value("mutual_information"), mutual_information_loss(mean, fairness_weight=2.0))
@@ -152,7 +166,7 @@ def test_a_strong_view_has_a_hole_of_scans_size():
         assert 0 < int((changed[0, 0] == 0).sum()) <= hole**2  # less where it reaches over the edge
 
 
-@pytest.mark.parametrize("method", ["scan_self_labeling", "collision_cross_entropy", "imsat"])
+@pytest.mark.parametrize("method", ["scan_self_labeling", "collision_cross_entropy", "imsat", "temi", "crlc"])
 def test_a_run_moves_the_trunk_and_gives_numbers(task, method):
     config = config_for(method, **SMOKE)
     start = network(config, 0)

@@ -2,7 +2,7 @@
 
 Source: Van Gansbeke et al. 2020 (SCAN, arXiv 2005.12320) and the settings of the authors' code; Zhang and Boykov (arXiv
 2301.11405, 2303.07321), who start from SCAN's weights. Their schedule is not known to us: our losses have that of
-SCAN's step 2. In the place of step 2 may stand TEMI (Adaloglou et al. 2023, arXiv 2303.17896, here without a teacher) or
+SCAN's step 2. In the place of step 2 may stand TEMI (Adaloglou et al. 2023, arXiv 2303.17896, without its teacher) or
 the contrast of clusters of CRLC (Do, Tran and Venkatesh 2021, arXiv 2107.11635), whose two-stage code is not public.
 Step 1, the contrastive pretraining itself, is not here: its weights come as a file.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,10 @@ def critics(size: str) -> Iterator[ContrastiveConfig]:
 
 
 def on_skewed(size: str) -> Iterator[ContrastiveConfig]:
-    """Both log-dot critics on classes of unequal size, with the wish for equal clusters and without."""
+    """Both log-dot critics on classes of unequal size, with and without the other two terms."""
     epochs = {"epochs": 8.0} if size == "laptop" else {}
-    for weight in (1.0, 0.0):
-        for critic in CRITICS[:2]:
-            yield config(size, critic=critic, entropy_weight=weight, **epochs)
+    for features, entropy, critic in product((10.0, 0.0), (1.0, 0.0), CRITICS[:2]):
+        yield config(size, critic=critic, entropy_weight=entropy, feature_weight=features, **epochs)
 
 
 TABLES = {MAIN: main_runs, ABLATIONS: ablations, CRITIC: critics, SKEWED: on_skewed}

@@ -31,6 +31,7 @@ from paperlib.training import (
     Temi,
     TrainingConfig,
     Views,
+    best_head,
     predict,
     train,
 )
@@ -165,12 +166,14 @@ class NeighborClustering(ClusterMixin, BaseEstimator):
         config = TrainingConfig(self.epochs, min(self.batch_size, len(x)), _LEARNING_RATE, seed=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of the first head, which need not be the one that is kept
-            train(heads, self._objective(), pairs, config)
+            try:
+                train(heads, self._objective(), pairs, config)
+            except FloatingPointError as error:
+                weight = f"entropy_weight={self.entropy_weight!r}"
+                raise ValueError(f"the objective overflowed ({error}); lower {weight}, or rescale X") from error
         logits = predict(heads, inputs)
         losses = self._losses(logits, neighbors)
-        if not bool(losses.isfinite().any()):
-            raise ValueError(f"no head reached a finite loss (entropy_weight={self.entropy_weight!r}); rescale X")
-        best = int(losses.nan_to_num(torch.inf).argmin())
+        best = best_head(losses)
         self.head_losses_, self.loss_ = losses.cpu().numpy(), float(losses[best])
         coef = heads.weight[best].detach() / standardize.scale
         self.coef_ = coef.cpu().numpy()
@@ -252,4 +255,6 @@ class NeighborClustering(ClusterMixin, BaseEstimator):
         if self.entropy_weight is not None:
             check_weight(self.entropy_weight, "entropy_weight")
         check_choice(self.objective, "objective", tuple(ENTROPY_WEIGHTS))
+        if self.objective == "cluster_contrast":
+            check_whole(self.n_clusters, "n_clusters, of a contrast of clusters,", 2)
         check_choice(self.metric, "metric", METRICS)

@@ -29,7 +29,7 @@ from paperlib.experiments.pretrained_network import Normalized
 from paperlib.information import entropy
 from paperlib.models import ContrastiveNetwork, ConvNet, resnet34
 from paperlib.runtime import resolve_device
-from paperlib.training import TrainedRun, Views, head_losses, predict, train
+from paperlib.training import TrainedRun, Views, best_head, head_losses, predict, train
 
 __all__ = [
     "ContrastiveConfig",
@@ -80,7 +80,7 @@ class ContrastiveFit(NamedTuple):
     @property
     def head(self) -> int:
         """The place of the chosen head."""
-        return int(self.losses.argmin())
+        return best_head(self.losses)
 
 
 def fit(

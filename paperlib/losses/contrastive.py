@@ -18,7 +18,8 @@ from paperlib.information import entropy
 Critic = Literal["log_dot", "log_dot_prior", "dot", "negative_l2", "negative_js"]
 CRITICS: tuple[Critic, ...] = get_args(Critic)
 
-_CHUNK = 2**24  # entries of what is held at a time where chunk_size is None
+_WHOLE = 2**20  # entries of a matrix of candidates up to which it is made, and kept, at once where chunk_size is None
+_CHUNK = 2**22  # of what is made at a time where it is larger
 
 
 def probability_contrastive_loss(
@@ -41,7 +42,7 @@ def probability_contrastive_loss(
     Source: Do, Tran and Venkatesh 2021 (CRLC, arXiv 2107.11635), whose critic is ``"log_dot"``, without a temperature;
     the other three and the pooling as in the authors' code. ``"log_dot_prior"`` is ours: where cluster :math:`c`, with
     prior :math:`\pi_c`, explains all that two views share, the logarithm of their density ratio is
-    :math:`\ln \sum_c p_c q_c / \pi_c`, and no critic gives a tighter bound than that ratio.
+    :math:`\ln \sum_c p_c q_c / \pi_c`, which is the best critic where candidates are independent.
 
     - ``"log_dot"``: :math:`f = \ln \sum_c p_c q_c`, the logarithm of the probability that both views get one cluster.
     - ``"log_dot_prior"``: :math:`f = \ln \sum_c p_c q_c / \pi_c`. Equal to ``"log_dot"`` where :math:`\pi` is uniform,
@@ -64,7 +65,8 @@ def probability_contrastive_loss(
         smoothing: from 0 to below 1: predictions become :math:`(1 - \gamma) p + \gamma / k`. The authors take 0.01.
         prior: :math:`\pi`, shape ``[k]``, for ``"log_dot_prior"``; the mean of the (smoothed) predictions of both
             views, held constant, when None.
-        chunk_size: rows at a time; None for about 2^24 entries at a time. No part in the first two critics.
+        chunk_size: rows at a time; None for all where that is at most 2^20 numbers, else for about 2^22 numbers, of
+            which a few such tensors are held. No part in the first two critics.
 
     Raises:
         TypeError: if either is not a floating-point tensor.
@@ -73,8 +75,7 @@ def probability_contrastive_loss(
     """
     check_pair(logits_a, logits_b, "logits_a", "logits_b")
     check_choice(critic, "critic", CRITICS)
-    if not isinstance(smoothing, Real) or not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing must be a number with 0 <= smoothing < 1, got {smoothing!r}")
+    check_smoothing(smoothing)
     if prior is not None:
         if critic != "log_dot_prior":
             raise ValueError(f"prior is for critic='log_dot_prior' alone, got critic={critic!r}; leave it out")
@@ -90,7 +91,7 @@ def feature_contrastive_loss(
 
     The mean over rows of :math:`-\ln [e^{z_i^\top z_{i+} / \tau} / \sum_{j \ne i} e^{z_i^\top z_j / \tau}]`, a scalar
     to *minimise*, in nats. The features of both views are pooled and scaled to length one; a row has :math:`2n - 1`
-    candidates, of which one, its other view, is the positive.
+    candidates, of which one, its other view, is the positive. A row of zeros has no direction: its cosines are zero.
 
     Source: the NT-Xent loss of SimCLR (Chen et al. 2020, arXiv 2002.05709), as CRLC takes it (Do, Tran and Venkatesh
     2021, arXiv 2107.11635) with its default temperature.
@@ -102,7 +103,8 @@ def feature_contrastive_loss(
         features_a: of one view, shape ``[n, d]``.
         features_b: of the other view of the same samples, shape ``[n, d]``; swapping the views changes nothing.
         temperature: the :math:`\tau` above, positive.
-        chunk_size: rows of that matrix at a time; None for about 2^24 entries at a time.
+        chunk_size: rows of that matrix at a time; None for all where it has at most 2^20 entries, else for about 2^22,
+            of which a few such tensors are held.
 
     Raises:
         TypeError: if either is not a floating-point tensor.
@@ -111,7 +113,7 @@ def feature_contrastive_loss(
     check_pair(features_a, features_b, "features_a", "features_b")
     temperature = check_positive(temperature, "temperature")
     _check_contrast(features_a, chunk_size)
-    directions = functional.normalize(torch.cat((features_a, features_b)), dim=1)
+    directions = _directions(torch.cat((features_a, features_b)))
     return _info_nce(directions, lambda rows, all_rows: rows @ all_rows.mT / temperature, 1, chunk_size)
 
 
@@ -144,18 +146,27 @@ def critic_matrix(log_probs: Tensor, others: Tensor, critic: Critic, prior: Tens
         log_probs: log-probabilities, shape ``[n, k]``.
         others: log-probabilities, shape ``[m, k]``.
         critic: see `probability_contrastive_loss`.
-        prior: shape ``[k]``, needed by ``"log_dot_prior"``.
+        prior: shape ``[k]``, needed by ``"log_dot_prior"``; no part in the others.
 
     Raises:
-        ValueError: if the critic is unknown, or ``prior`` missing where it is needed.
+        TypeError: if either is not a floating-point tensor.
+        ValueError: if the critic is unknown, the numbers of clusters differ, or ``prior`` is needed and missing or no
+            prior.
     """
     check_choice(critic, "critic", CRITICS)
+    if check_matrix(log_probs, "log_probs").shape[1] != check_matrix(others, "others").shape[1]:
+        shapes = f"{list(log_probs.shape)} and {list(others.shape)}"
+        raise ValueError(f"log_probs and others must have the same clusters, got {shapes}")
+    if critic != "log_dot_prior":
+        return _critic_matrix(log_probs, others, critic)
+    if prior is None:
+        raise ValueError("critic='log_dot_prior' needs prior, the share of each cluster; got None")
+    return _critic_matrix(log_probs, others, critic, check_prior(prior, log_probs))
+
+
+def _critic_matrix(log_probs: Tensor, others: Tensor, critic: Critic, prior: Tensor | None = None) -> Tensor:
     if critic in ("log_dot", "log_dot_prior"):
-        weighted = log_probs
-        if critic == "log_dot_prior":
-            if prior is None:
-                raise ValueError("critic='log_dot_prior' needs prior, the share of each cluster; got None")
-            weighted = log_probs - prior.log()
+        weighted = log_probs if prior is None else log_probs - prior.log()
         return torch.logsumexp(weighted[:, None] + others, -1)
     p, q = log_probs.exp(), others.exp()
     if critic == "dot":
@@ -175,7 +186,7 @@ def contrast_of(
     """
     if critic not in ("log_dot", "log_dot_prior"):
         depth = log_probs.shape[1] if critic == "negative_js" else 1
-        return _info_nce(log_probs, lambda rows, all_rows: critic_matrix(rows, all_rows, critic), depth, chunk_size)
+        return _info_nce(log_probs, lambda rows, all_rows: _critic_matrix(rows, all_rows, critic), depth, chunk_size)
     log_probs = log_probs.clamp_min(torch.finfo(log_probs.dtype).min / 8)  # for -inf, whose differences are no numbers
     weighted = log_probs
     if critic == "log_dot_prior":
@@ -191,6 +202,25 @@ def smoothed(log_probs: Tensor, smoothing: float) -> Tensor:
         return log_probs
     floor = log_probs.new_full((), math.log(smoothing / log_probs.shape[-1]))
     return torch.logaddexp(log_probs + math.log1p(-smoothing), floor)
+
+
+def check_smoothing(smoothing: float) -> float:
+    """Return ``smoothing`` if it is a number from 0 to below 1.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not isinstance(smoothing, Real) or not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing must be a number with 0 <= smoothing < 1, got {smoothing!r}")
+    return float(smoothing)
+
+
+def _directions(features: Tensor) -> Tensor:
+    """Rows scaled to length one, whatever their size; rows of zeros stay."""
+    largest = features.detach().abs().amax(1, keepdim=True)
+    scaled = features / torch.where(largest > 0, largest, 1)
+    length = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled / torch.where(largest > 0, length, 1)
 
 
 def _pooled(logits_a: Tensor, logits_b: Tensor) -> Tensor:
@@ -210,7 +240,7 @@ def _log_sum_of_others(log_probs: Tensor) -> Tensor:
     largest = torch.zeros_like(log_probs, dtype=torch.bool).scatter_(0, log_probs.argmax(0, keepdim=True), True)
     total = torch.logsumexp(log_probs, 0)
     without_largest = torch.logsumexp(log_probs.masked_fill(largest, -math.inf), 0)
-    part = (log_probs - total).masked_fill(largest, -1.0).exp()
+    part = (log_probs - total).masked_fill(largest, -1.0).clamp_max(-0.5).exp()  # at most -ln 2 but for rounding
     return torch.where(largest, without_largest, total + torch.log1p(-part))
 
 
@@ -228,7 +258,7 @@ def _info_nce(
         found = found.scatter(1, own[:, None], -math.inf)
         return functional.cross_entropy(found, partner[start : start + len(rows)], reduction="sum")
 
-    size = chunk_size or max(1, _CHUNK // (m * depth))
+    size = chunk_size or (m if m * m * depth <= _WHOLE else max(1, _CHUNK // (m * depth)))
     if size >= m:
         return of_chunk(pooled, pooled, 0) / m
     sums = [

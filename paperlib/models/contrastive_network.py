@@ -82,6 +82,7 @@ class ContrastiveNetwork(nn.Module):
         first.load_state_dict({"weight": self.hidden.weight[rows], "bias": self.hidden.bias[rows]})
         last = nn.utils.skip_init(nn.Linear, width, n_clusters, **like)
         last.load_state_dict({"weight": self.weight[index], "bias": self.bias.view(n_heads, -1)[index]})
-        network = nn.Sequential(self.trunk, first, nn.ReLU(), last)
-        network.train(self.training)
+        layers = nn.Sequential(first, nn.ReLU(), last).train(self.training)
+        network = nn.Sequential(self.trunk, *layers)
+        network.training = self.training  # not by train(), which would change the trunk's
         return network

@@ -84,8 +84,9 @@ class FiniteWorld:
             prior: shape ``[k]``, for ``"log_dot_prior"``; the world's own when None.
         """
         log_posteriors = torch.from_numpy(self.posteriors).log()
-        shares = torch.as_tensor(self.prior if prior is None else prior, dtype=torch.float64)
-        return critic_matrix(log_posteriors, log_posteriors, name, shares).numpy()
+        if name == "log_dot_prior" and prior is None:
+            prior = self.prior
+        return critic_matrix(log_posteriors, log_posteriors, name, prior).numpy()
 
     def sample(self, shape: int | tuple[int, ...], rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
         """Pairs of symbols, two arrays of whole numbers of the given shape."""

@@ -25,7 +25,7 @@ class TrainingConfig:
             momentum 0.9.
         weight_decay: as the optimiser understands it.
         decay_vectors: whether it also concerns parameters with fewer than two axes: biases, and the scales and shifts
-            of normalisation.
+            of normalisation. (The biases of `paperlib.models.MultiHead` have two.)
         precision: ``"bfloat16"`` and ``"float16"`` run the model under autocast, on GPUs and CPUs that have the type;
             parameters and objective stay float32. ``"float16"`` scales the loss and is for GPUs alone. ``"float32"``
             leaves model and data in the type they have, which may be float64.

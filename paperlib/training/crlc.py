@@ -8,11 +8,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from paperlib._checks import check_choice, check_weight
+from paperlib._checks import check_choice, check_positive, check_weight
 from paperlib.information import entropy
 from paperlib.losses.contrastive import (
     CRITICS,
     Critic,
+    check_smoothing,
     contrast_of,
     feature_contrastive_loss,
     logit_bound_loss,
@@ -20,6 +21,7 @@ from paperlib.losses.contrastive import (
 )
 from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.running_prior import RunningPrior
+from paperlib.training.two_views import with_heads
 
 EntropyOf = Literal["batch", "samples"]
 
@@ -37,7 +39,8 @@ class Crlc:
     by 1; the code's default for CIFAR-10 is 2.
 
     Cost beside the model's: O(h b k) for the critics ``"log_dot"`` and ``"log_dot_prior"``, O(h b^2 k) for the others,
-    and O(b^2 e) for the embeddings. On several processes each computes the loss of the whole batch.
+    and O(b^2 e) for the embeddings. Memory is that of the losses, for every head. On several processes each computes
+    the loss of the whole batch.
 
     Attributes:
         critic: of the predictions.
@@ -53,6 +56,7 @@ class Crlc:
         prior: of the critic ``"log_dot_prior"``: a running mean of the (smoothed) predictions, one for each head.
 
     Raises:
+        TypeError: if ``prior`` is no `RunningPrior`.
         ValueError: if a setting is out of its range.
     """
 
@@ -65,15 +69,17 @@ class Crlc:
     smoothing: float = 0.01
     bound: float = 25.0
     bound_weight: float = 0.01
-    prior: RunningPrior = field(default_factory=RunningPrior, repr=False, compare=False)
+    prior: RunningPrior = field(default_factory=RunningPrior)
 
     def __post_init__(self) -> None:
         check_choice(self.critic, "critic", CRITICS)
         check_choice(self.entropy_of, "entropy_of", get_args(EntropyOf))
         for name in ("entropy_weight", "feature_weight", "cluster_weight", "bound_weight"):
             check_weight(getattr(self, name), name)
-        if not 0 <= self.smoothing < 1:
-            raise ValueError(f"smoothing must be a number with 0 <= smoothing < 1, got {self.smoothing!r}")
+        check_positive(self.temperature, "temperature"), check_positive(self.bound, "bound")
+        check_smoothing(self.smoothing)
+        if not isinstance(self.prior, RunningPrior):
+            raise TypeError(f"prior must be a RunningPrior, got {type(self.prior).__name__}")
 
     def __call__(self, outputs: Tensor | tuple[Tensor, Tensor], index: Tensor | None = None) -> Tensor:
         """The loss, in nats.
@@ -87,15 +93,20 @@ class Crlc:
             ValueError: if there are not two views, or no embeddings where they are needed.
         """
         logits, embeddings = outputs if isinstance(outputs, tuple) else (outputs, None)
-        logits = _with_heads(logits)
+        logits = with_heads(logits)
         if self.critic == "log_dot_prior":
             with torch.no_grad():
                 self.prior.update(smoothed(logits.log_softmax(-1), self.smoothing).exp().mean((0, 1)))
         loss = self.cluster_weight * self._of_heads(logits).mean()
-        if self.feature_weight == 0:
-            return loss
         if embeddings is None:
-            raise ValueError("the model gives no embeddings; use ContrastiveNetwork, or feature_weight=0")
+            if self.feature_weight > 0:
+                raise ValueError("the model gives no embeddings; use ContrastiveNetwork, or feature_weight=0")
+            return loss
+        if embeddings.ndim != 3 or embeddings.shape[:2] != logits.shape[:2]:
+            given = f"{list(embeddings.shape)} beside logits {list(logits.shape)}"
+            raise ValueError(f"embeddings must have shape [2, b, e], of the samples of the logits; got {given}")
+        if self.feature_weight == 0:
+            return loss + 0 * embeddings.sum()  # several processes ask that every parameter take part
         return loss + self.feature_weight * feature_contrastive_loss(*embeddings, temperature=self.temperature)
 
     def per_head(self, outputs: Tensor | tuple[Tensor, Tensor], index: Tensor | None = None) -> Tensor:
@@ -103,11 +114,11 @@ class Crlc:
 
         The running prior stays as it is.
         """
-        return self._of_heads(_with_heads(outputs[0] if isinstance(outputs, tuple) else outputs))
+        return self._of_heads(with_heads(outputs[0] if isinstance(outputs, tuple) else outputs))
 
     def predictions(self, outputs: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Logits ``[b, k]`` of the first head's mean prediction over the views, for the history."""
-        return mean_prediction(_with_heads(outputs[0] if isinstance(outputs, tuple) else outputs)[:, :, 0])
+        return mean_prediction(with_heads(outputs[0] if isinstance(outputs, tuple) else outputs)[:, :, 0])
 
     def state_dict(self) -> dict[str, Tensor]:
         """The running prior, for a checkpoint."""
@@ -118,9 +129,8 @@ class Crlc:
         self.prior.load_state_dict(state)
 
     def _of_heads(self, logits: Tensor) -> Tensor:
-        n_heads = logits.shape[2]
-        priors = [None] * n_heads if self.prior.value is None else self.prior.value.to(logits).unbind()
-        return torch.stack([self._of_head(one, prior) for one, prior in zip(logits.unbind(2), priors, strict=True)])
+        pairs = zip(logits.unbind(2), self.prior.of_heads(logits), strict=True)
+        return torch.stack([self._of_head(one, prior) for one, prior in pairs])
 
     def _of_head(self, logits: Tensor, prior: Tensor | None) -> Tensor:
         log_probs = logits.log_softmax(-1)
@@ -132,11 +142,3 @@ class Crlc:
         if self.bound_weight > 0:
             loss = loss + self.bound_weight * logit_bound_loss(logits.flatten(0, 1), bound=self.bound)
         return loss
-
-
-def _with_heads(logits: Tensor) -> Tensor:
-    if logits.ndim not in (3, 4) or len(logits) != 2:
-        raise ValueError(
-            f"logits has shape {list(logits.shape)}; [2, b, k] or [2, b, h, k] is needed: give Views two augmentations"
-        )
-    return logits.unsqueeze(2) if logits.ndim == 3 else logits

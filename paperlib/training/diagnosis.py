@@ -71,7 +71,8 @@ class Watch:
         if dead:
             self._once(
                 "dead",
-                f"{dead} of {k} clusters have hardly a sample left: raise the objective's fairness_weight, start with "
+                f"{dead} of {k} clusters have hardly a sample left: raise the objective's fairness_weight or "
+                "entropy_weight, start with "
                 "MutualInformation before pseudo-labels, or raise batch_size if it is under ten times the number of "
                 "clusters; if fewer clusters are what the data want, ignore this",
             )

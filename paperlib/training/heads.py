@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
-from paperlib._checks import check_whole
+from paperlib._checks import check_choice, check_whole
 from paperlib.data.augmentations import Draws
 from paperlib.training.config import Precision
 from paperlib.training.objectives import Objective
@@ -87,8 +87,12 @@ def head_losses(
         Shape ``[h]``, on the model's device.
 
     Raises:
-        ValueError: if ``batch_size`` is no whole number above zero.
+        TypeError: if the objective does not know the loss of each head.
+        ValueError: if ``batch_size`` is no whole number above zero, or ``precision`` is none of those.
     """
+    if not hasattr(objective, "per_head"):
+        raise TypeError(f"{type(objective).__name__} has no loss of each head; wrap it in EachHead")
+    check_choice(precision, "precision", get_args(Precision))
     views = data if isinstance(data, Views) else Views(data)
     size, n_views = min(check_whole(batch_size, "batch_size"), len(views)), len(views.augmentations)
     device = next(model.parameters()).device
@@ -104,6 +108,19 @@ def head_losses(
             given = tuple(_by_view(one, n_views) for one in (outputs if isinstance(outputs, tuple) else (outputs,)))
             losses.append(objective.per_head(given if isinstance(outputs, tuple) else given[0], index))
     return torch.stack(losses).mean(0)
+
+
+def best_head(losses: Tensor) -> int:
+    """The place of the lowest of ``losses`` ``[h]`` that is a number.
+
+    Raises:
+        ValueError: if none is finite.
+    """
+    if not bool(losses.isfinite().any()):
+        raise ValueError(
+            f"no head has a finite loss, got {losses.tolist()}; lower the learning rate, or rescale the data"
+        )
+    return int(losses.nan_to_num(torch.inf).argmin())
 
 
 def _by_view(output: Tensor, n_views: int) -> Tensor:

@@ -41,12 +41,13 @@ class Predicting(Protocol):
 
 
 def refuse_refreshed(objective: object, owner: str) -> None:
-    """Refuse an objective that has to be renewed as the inner one of another, where `train` does not see it.
+    """Refuse an objective that keeps something as the inner one of another, where `train` does not see it.
 
     Raises:
         TypeError: if it is one.
     """
+    name = type(objective).__name__
     if isinstance(objective, Refreshed):
-        raise TypeError(
-            f"{owner} cannot hold a {type(objective).__name__}, which train() renews; give it to train() itself"
-        )
+        raise TypeError(f"{owner} cannot hold a {name}, which train() renews; give it to train() itself")
+    if hasattr(objective, "state_dict"):
+        raise TypeError(f"{owner} cannot hold a {name}, which keeps something from batch to batch; give it to train()")

@@ -15,6 +15,7 @@ from paperlib.losses import (
 )
 from paperlib.losses.temi import check_beta, information_of
 from paperlib.training.running_prior import RunningPrior
+from paperlib.training.two_views import two_views, with_heads
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class InvariantInformation:
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[2, b, k]``, in nats."""
-        first, second = _two(logits)
+        first, second = two_views(logits)
         return invariant_information_loss(first, second, marginal_weight=self.marginal_weight)
 
 
@@ -37,7 +38,7 @@ class Scan:
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[2, b, k]``, samples first, then neighbours; in nats."""
-        sample, neighbor = _two(logits)
+        sample, neighbor = two_views(logits)
         return scan_loss(sample, neighbor, entropy_weight=self.entropy_weight)
 
 
@@ -49,7 +50,7 @@ class ClusterContrast:
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[2, b, k]``, in nats."""
-        first, second = _two(logits)
+        first, second = two_views(logits)
         return cluster_contrastive_loss(first, second, temperature=self.temperature)
 
 
@@ -69,7 +70,7 @@ class Temi:
     """
 
     beta: float = 0.6
-    prior: RunningPrior = field(default_factory=RunningPrior, repr=False, compare=False)
+    prior: RunningPrior = field(default_factory=RunningPrior)
 
     def __post_init__(self) -> None:
         self.beta = check_beta(self.beta)
@@ -79,7 +80,7 @@ class Temi:
 
         The batch is taken into the running prior first.
         """
-        logits = _with_heads(logits)
+        logits = with_heads(logits)
         with torch.no_grad():
             self.prior.update(logits.softmax(-1).mean((0, 1)))
         return self.per_head(logits).mean()
@@ -89,9 +90,8 @@ class Temi:
 
         Before the first batch the prior is that of ``logits``.
         """
-        logits = _with_heads(logits)
-        priors = [None] * logits.shape[2] if self.prior.value is None else self.prior.value.to(logits).unbind()
-        pairs = zip(logits.unbind(2), priors, strict=True)
+        logits = with_heads(logits)
+        pairs = zip(logits.unbind(2), self.prior.of_heads(logits), strict=True)
         return torch.stack([information_of(one[0], one[1], prior, self.beta) for one, prior in pairs])
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -112,18 +112,5 @@ class ConfidentLabels:
 
     def __call__(self, logits: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of ``logits``, shape ``[2, b, k]``, the weak view first; in nats."""
-        weak, strong = _two(logits)
+        weak, strong = two_views(logits)
         return confident_cross_entropy(weak, strong, threshold=self.threshold, balanced=self.balanced)
-
-
-def _two(logits: Tensor) -> tuple[Tensor, Tensor]:
-    if logits.ndim != 3 or len(logits) != 2:
-        raise ValueError(f"logits has shape {list(logits.shape)}; [2, b, k] is needed: give Views two augmentations")
-    return logits[0], logits[1]
-
-
-def _with_heads(logits: Tensor) -> Tensor:
-    if logits.ndim == 4 and len(logits) == 2:
-        return logits
-    first, second = _two(logits)
-    return torch.stack((first, second)).unsqueeze(2)

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from paperlib.losses import (
+    contrastive,
     critic_matrix,
     feature_contrastive_loss,
     logit_bound_loss,
@@ -245,6 +246,64 @@ def test_a_cluster_of_which_no_sample_is_possible_changes_nothing(critic):
     assert all(one[:, :3].isfinite().all() and not one[:, 3].any() for one in gradients)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("critic", LOG_DOT)
+@pytest.mark.parametrize("size", [1e3, 1e7, 1e9, 1e17])
+def test_a_cluster_that_is_masked_by_a_large_number_leaves_no_gap_in_the_gradient(size, critic, dtype):
+    a, b = pair(k=3, dtype=dtype)
+    expected = probability_contrastive_loss(a, b, critic=critic)
+    masked = torch.full((6, 1), -size, dtype=dtype)
+    a, b = (torch.cat([one, masked], 1).requires_grad_() for one in (a, b))
+    loss = probability_contrastive_loss(a, b, critic=critic)
+    torch.testing.assert_close(loss, expected)
+    assert all(one.isfinite().all() for one in torch.autograd.grad(loss, (a, b)))
+
+
+def kept_for_backward(loss):
+    """Entries of all tensors that a loss keeps for its backward pass."""
+    kept = 0
+
+    def pack(tensor):
+        nonlocal kept
+        kept += tensor.numel()
+        return tensor
+
+    a, b = (logits.requires_grad_() for logits in pair(n=64))
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss(a, b)
+    return kept
+
+
+@pytest.mark.parametrize("critic", BOUNDED)
+def test_chunks_are_made_again_in_the_backward_pass_and_not_kept(critic, monkeypatch):
+    whole = kept_for_backward(lambda a, b: probability_contrastive_loss(a, b, critic=critic))
+    parts = kept_for_backward(lambda a, b: probability_contrastive_loss(a, b, critic=critic, chunk_size=16))
+    assert whole >= 128**2
+    assert parts < whole / 4
+    monkeypatch.setattr(contrastive, "_WHOLE", 1000)
+    monkeypatch.setattr(contrastive, "_CHUNK", 4000)
+    assert kept_for_backward(lambda a, b: probability_contrastive_loss(a, b, critic=critic)) < whole / 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1.0, 1e30])
+def test_the_length_of_features_plays_no_part_however_small_or_large(size, dtype):
+    a, b = pair(dtype=dtype)
+    expected = feature_contrastive_loss(a, b)
+    torch.testing.assert_close(feature_contrastive_loss(size * a, b), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_features_that_are_zero_have_no_direction(dtype):
+    a, b = pair(dtype=dtype)
+    a[0] = 0
+    a.requires_grad_()
+    loss = feature_contrastive_loss(a, b, temperature=1.0)
+    loss.backward()
+    assert loss.isfinite()
+    assert a.grad.isfinite().all()
+
+
 def test_a_row_that_has_a_cluster_to_itself_loses_no_digits():
     logits = torch.zeros(40, 3)
     logits[:, 2] = -30.0
@@ -320,3 +379,5 @@ def test_other_settings_out_of_range_are_refused():
         logit_bound_loss(pair()[0], bound=-1.0)
     with pytest.raises(ValueError, match="needs prior, the share of each cluster; got None"):
         critic_matrix(*pair(), "log_dot_prior")
+    with pytest.raises(ValueError, match=r"must have the same clusters, got \[6, 4\] and \[6, 3\]"):
+        critic_matrix(pair()[0], pair(k=3)[0], "dot")

@@ -45,6 +45,10 @@ def test_a_chosen_head_is_a_network_that_gives_its_logits():
         assert not head.training
         torch.testing.assert_close(head(x), model(x)[0][:, i])
     assert head[0] is model.trunk
+    model.train()
+    model.trunk.eval()
+    assert model.head(0).training
+    assert not model.trunk.training  # a trunk that is held still stays so
     assert head[3].weight.data_ptr() != model.weight.data_ptr()
     for outside in (-1, 4):
         with pytest.raises(IndexError, match=r"index must be one of 0, \.\.\., 3"):

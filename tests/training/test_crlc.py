@@ -1,6 +1,7 @@
 """The objective of contrastive clustering is the sum of its parts, head by head, and trains, resumes and chooses."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -10,7 +11,21 @@ from paperlib.information import entropy
 from paperlib.losses import feature_contrastive_loss, logit_bound_loss, probability_contrastive_loss
 from paperlib.losses.contrastive import CRITICS
 from paperlib.models import ContrastiveNetwork, ConvNet, MultiHead
-from paperlib.training import Crlc, EachHead, TrainingConfig, Views, head_losses, predict, train
+from paperlib.training import (
+    Crlc,
+    EachHead,
+    RunningPrior,
+    Scan,
+    Temi,
+    TrainingConfig,
+    Views,
+    VirtualAdversarial,
+    best_head,
+    head_losses,
+    mean_prediction,
+    predict,
+    train,
+)
 
 
 def outputs(n_heads=3, n=8, k=4):
@@ -140,6 +155,9 @@ def test_the_loss_of_each_head_may_be_that_of_any_objective_and_one_view():
         ({"entropy_of": "rows"}, "entropy_of must be one of batch, samples"),
         ({"feature_weight": -1.0}, "feature_weight must be a finite number >= 0"),
         ({"smoothing": 1.0}, "smoothing must be a number with 0 <= smoothing < 1"),
+        ({"smoothing": None}, "smoothing must be a number with 0 <= smoothing < 1"),
+        ({"temperature": 0.0}, "temperature must be a finite number > 0"),
+        ({"bound": -1.0}, "bound must be a finite number > 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -153,10 +171,70 @@ def test_outputs_that_do_not_fit_are_refused():
         Crlc()((logits[:1], embeddings[:1]))
     with pytest.raises(ValueError, match="the model gives no embeddings; use ContrastiveNetwork"):
         Crlc()(logits)
+    with pytest.raises(ValueError, match=r"embeddings must have shape \[2, b, e\], of the samples of the logits"):
+        Crlc()((logits, embeddings[:, 1:]))
+    with pytest.raises(ValueError, match="with b >= 2 is needed"):
+        Crlc(feature_weight=0)(logits[:, :1])
+    with pytest.raises(TypeError, match="prior must be a RunningPrior, got float"):
+        Crlc(prior=0.9)
 
 
-def test_the_prior_is_not_a_setting_of_the_run():
-    assert Crlc() == Crlc()
+def test_what_the_prior_holds_is_no_setting_of_the_run_but_its_momentum_is(tmp_path):
     moved = Crlc("log_dot_prior", feature_weight=0)
     moved(outputs()[0])
-    assert moved == dataclasses.replace(moved, prior=Crlc().prior)
+    assert moved == dataclasses.replace(moved, prior=RunningPrior())
+    config = TrainingConfig(batch_size=16)
+    train(network(), Crlc("log_dot_prior"), views(), config, folder=tmp_path)
+    with pytest.raises(ValueError, match="momentum"):
+        train(network(), Crlc("log_dot_prior", prior=RunningPrior(0.5)), views(), config, folder=tmp_path)
+
+
+@pytest.mark.parametrize("make", [Temi, lambda: Crlc("log_dot_prior", feature_weight=0)])
+def test_an_objective_with_a_prior_for_each_head_is_not_given_one_head_at_a_time(make):
+    for wrapper in (EachHead, lambda one: VirtualAdversarial(one, network(), pictures().float())):
+        with pytest.raises(TypeError, match="which keeps something from batch to batch"):
+            wrapper(make())
+
+
+def test_embeddings_weigh_nothing_but_take_part_so_that_processes_can_share_a_batch():
+    model = network()
+    x = torch.rand(16, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    logits, embeddings = (one.unflatten(0, (2, -1)) for one in model(x))
+    Crlc(feature_weight=0)((logits, embeddings)).backward()
+    for parameter in model.embedding.parameters():
+        assert parameter.grad is not None
+        assert not parameter.grad.any()
+
+
+def test_the_history_follows_the_first_head():
+    logits, _ = outputs()
+    torch.testing.assert_close(Crlc().predictions(logits), mean_prediction(logits[:, :, 0]))
+
+
+def test_heads_are_judged_on_random_batches_in_the_precision_that_is_asked_for():
+    model, data, drawn = network(), Views(pictures(), (None, None)), []
+
+    class Watch:
+        def per_head(self, given, index):
+            drawn.append((index.tolist(), given[0]))
+            return given[0].mean((0, 1, 3))
+
+    for precision in ("float32", "bfloat16"):
+        head_losses(model, Watch(), data, batch_size=32, precision=precision)
+    (first, exact), (again, rounded) = drawn[0], drawn[3]
+    assert first == again != list(range(32))
+    assert exact.dtype == rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+
+
+def test_the_best_head_is_the_lowest_that_is_a_number():
+    assert best_head(torch.tensor([2.0, math.nan, 1.0, math.inf])) == 2
+    with pytest.raises(ValueError, match="no head has a finite loss"):
+        best_head(torch.tensor([math.nan, math.inf]))
+
+
+def test_an_objective_without_a_loss_of_each_head_is_refused():
+    with pytest.raises(TypeError, match="Scan has no loss of each head; wrap it in EachHead"):
+        head_losses(network(), Scan(), views())
+    with pytest.raises(ValueError, match="precision must be one of float32"):
+        head_losses(network(), Crlc(), views(), precision="half")

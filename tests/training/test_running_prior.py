@@ -42,3 +42,38 @@ def test_its_state_is_put_back_and_nothing_makes_it_new():
 def test_momentum_out_of_range_is_refused(momentum):
     with pytest.raises(ValueError, match="momentum must be"):
         RunningPrior(momentum)
+
+
+def test_what_is_not_finite_is_not_taken_in():
+    prior = RunningPrior(0.5)
+    bad = torch.tensor([float("nan"), 0.5])
+    torch.testing.assert_close(prior.update(bad)[0], torch.tensor(0.5))
+    before = prior.update(MEANS[1])
+    assert torch.equal(prior.update(torch.full((2,), float("nan"))), before)
+    assert prior.update(MEANS[2]).isfinite().all()
+
+
+def test_another_number_of_clusters_or_heads_is_refused():
+    prior = RunningPrior()
+    prior.update(torch.full((1, 4), 0.25))
+    for shape in ((3, 4), (1, 5)):
+        with pytest.raises(ValueError, match="make a new objective for another model"):
+            prior.update(torch.full(shape, 0.25))
+
+
+def test_each_head_gets_its_own_in_the_type_of_its_logits():
+    prior = RunningPrior()
+    logits = torch.zeros(2, 5, 2, 3, dtype=torch.float64)
+    assert prior.of_heads(logits) == [None, None]
+    prior.load_state_dict({"prior": torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])})
+    first, second = prior.of_heads(logits)
+    assert first.dtype == second.dtype == torch.float64
+    torch.testing.assert_close(second, torch.tensor([0.1, 0.1, 0.8]).double())
+    assert prior.update(torch.full((2, 3), 1 / 3, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_momentum_is_what_tells_two_of_them_apart():
+    moved = RunningPrior()
+    moved.update(MEANS[1])
+    assert moved == RunningPrior()
+    assert moved != RunningPrior(0.5)

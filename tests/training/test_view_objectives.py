@@ -97,7 +97,7 @@ def test_another_number_of_views_is_refused(objective, shape):
 @pytest.mark.parametrize("shape", [(12, 4), (1, 12, 4), (3, 12, 4), (3, 12, 3, 4)])
 def test_temi_refuses_another_number_of_views(shape):
     for call in (Temi(), Temi().per_head):
-        with pytest.raises(ValueError, match=r"\[2, b, k\] is needed: give Views two augmentations"):
+        with pytest.raises(ValueError, match=r"\[2, b, h, k\] with b >= 2 is needed: give Views two augmentations"):
             call(torch.zeros(shape))
 
 

@@ -54,7 +54,7 @@ def perturbed():
     return weights(model)
 
 
-def contrasted():
+def contrasted(feature_weight=10.0):
     generator = torch.Generator().manual_seed(0)
     trunk = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh())
     torch.nn.init.normal_(trunk[0].weight, generator=generator)
@@ -62,7 +62,7 @@ def contrasted():
     model = ContrastiveNetwork(trunk, 8, 3, n_heads=2, n_embedding=4, generator=generator).double()
     x = blobs(243)
     neighbors = torch.cdist(x, x).topk(5, largest=False).indices
-    train(model, Crlc("log_dot_prior"), Views(x, (None, None), neighbors), CONFIG)
+    train(model, Crlc("log_dot_prior", feature_weight=feature_weight), Views(x, (None, None), neighbors), CONFIG)
     return weights(model)
 
 
@@ -79,6 +79,7 @@ def main():
             "augmented": on_pictures(),
             "virtual adversarial": perturbed(),
             "contrast": contrasted(),
+            "contrast of clusters": contrasted(feature_weight=0.0),
         }
         steps.gather_rows = lambda rows, dim=0: rows
         found["per rank: mutual information"] = trained(MutualInformation())

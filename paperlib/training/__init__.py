@@ -7,7 +7,7 @@ from paperlib.training.distributed import gather_rows, torchrun
 from paperlib.training.fixed_labels import FixedLabels
 from paperlib.training.full_batch import minimize_full_batch
 from paperlib.training.gemini_objective import Gemini, VirtualAdversarial, imsat
-from paperlib.training.heads import EachHead, best_head, head_losses
+from paperlib.training.heads import EachHead, HasHeads, best_head, head_losses
 from paperlib.training.loop import TrainedRun, train
 from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.mini_batch import minimize_mini_batch
@@ -38,6 +38,7 @@ __all__ = [
     "EachHead",
     "FixedLabels",
     "Gemini",
+    "HasHeads",
     "InvariantInformation",
     "LowestLoss",
     "MutualInformation",

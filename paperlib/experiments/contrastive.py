@@ -21,13 +21,13 @@ from paperlib.data import Dataset
 from paperlib.estimators import NeighborClustering
 from paperlib.experiments.cells import Measurement, checkpoints_of
 from paperlib.experiments.contrastive_config import ContrastiveConfig, published
-from paperlib.experiments.deep_network import augmentation
+from paperlib.experiments.deep_network import augmentation, conv_net
 from paperlib.experiments.fits import circumstances, judge, labels_of
 from paperlib.experiments.image_sets import IMAGE_SETS, synthetic_images
 from paperlib.experiments.image_splits import ImageSplits
 from paperlib.experiments.pretrained_network import Normalized
 from paperlib.information import entropy
-from paperlib.models import ContrastiveNetwork, ConvNet, resnet34
+from paperlib.models import ContrastiveNetwork, resnet34
 from paperlib.runtime import resolve_device
 from paperlib.training import TrainedRun, Views, best_head, head_losses, predict, train
 
@@ -54,9 +54,7 @@ def network(config: ContrastiveConfig, data: Dataset, generator: torch.Generator
         resnet = resnet34(config.n_clusters, generator=generator)
         trunk, n_features = nn.Sequential(Normalized(given.mean, given.std), resnet.features), resnet.n_features
     else:
-        channels, side = (1 if data.x.ndim == 3 else 3), data.x.shape[-1]
-        widths = (32, 64, 128) if side > 8 else (16, 32)
-        conv = ConvNet(config.n_clusters, in_channels=channels, image_size=side, widths=widths, generator=generator)
+        conv = conv_net(config.n_clusters, data, generator)
         trunk, n_features = conv.features, conv.n_features
     model = ContrastiveNetwork(
         trunk, n_features, config.n_clusters, n_heads=config.n_heads, n_hidden=config.n_hidden, generator=generator

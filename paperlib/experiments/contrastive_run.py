@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,26 +30,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", help="torch device; default: CUDA where there is one")
     parser.add_argument("--root", metavar="DIR", help="data root (default: $PAPERLIB_DATA, else ~/.cache/paperlib)")
     arguments = parser.parse_args(argv)
-    if arguments.first_steps:
-        with TemporaryDirectory() as folder:
-            cell = first_steps_cell(Path(folder), device=arguments.device)
-            run_cells([cell], arguments.out, progress=sys.stderr.isatty())
-        return
     seeds = range(*arguments.seeds) if arguments.seeds else range(SEEDS[arguments.size])
-    if arguments.features:
-        second = second_stage_cells(read_features(arguments.features), seeds, device=arguments.device)
-        run_cells(list(second), arguments.out, progress=sys.stderr.isatty())
-        return
-    tasks = [load_splits(name, n_samples=arguments.n_samples, root=arguments.root) for name in arguments.datasets]
-    options = {"device": arguments.device, "checkpoints": arguments.checkpoints}
-    todo = [
-        cell
-        for task in tasks
-        for seed in seeds
-        for table in arguments.tables
-        for cell in cells(PARTS[table], task, arguments.size, seeds=range(seed, seed + 1), **options)
-    ]
-    run_cells(todo, arguments.out, progress=sys.stderr.isatty())
+    with TemporaryDirectory() as folder:
+        if arguments.first_steps:
+            todo = [first_steps_cell(Path(folder), device=arguments.device)]
+        elif arguments.features:
+            data = read_features(arguments.features)
+            todo = [cell for seed in seeds for cell in second_stage_cells(data, seed, device=arguments.device)]
+        else:
+            options = {"n_samples": arguments.n_samples, "root": arguments.root}
+            tasks = [load_splits(name, **options) for name in arguments.datasets]
+            where = {"device": arguments.device, "checkpoints": arguments.checkpoints}
+            todo = [
+                cell
+                for task, seed, table in product(tasks, seeds, arguments.tables)
+                for cell in cells(PARTS[table], task, arguments.size, seed, **where)
+            ]
+        run_cells(todo, arguments.out, progress=sys.stderr.isatty())
 
 
 if __name__ == "__main__":

@@ -77,44 +77,41 @@ def cells(
     table: str,
     task: ImageSplits,
     size: str,
+    seed: int = 0,
     *,
-    seeds: range | None = None,
     device: str | None = None,
     checkpoints: Path | None = None,
 ) -> Iterator[Cell]:
-    """The runs of a table, seed by seed.
+    """The runs of a table for one seed.
 
     Args:
         table: one of the values of `PARTS`.
         task: the images.
         size: ``"smoke"``, ``"laptop"`` or ``"paper"``.
-        seeds: by default those of the size, from 0.
+        seed: of the runs.
         device: torch device.
         checkpoints: folder for the runs' checkpoints; None for none.
     """
     task = skewed(task, RATIO) if table == SKEWED else task
-    for seed in range(SEEDS[size]) if seeds is None else seeds:
-        if table == TWO_STAGES:
-            first = replace(config(size), device=device, n_clusters=task.n_classes)
-            for objective in SECOND_STAGES:
-                run = partial(measure_two_stages, first, objective, task, seed, folder=checkpoints)
-                name = f"two stages, {objective}, {first.epochs:g} epochs"
-                yield Cell(table, task.name, name, size, seed, run, PAPER)
-            continue
-        for one in TABLES[table](size):
-            run = partial(
-                measure, replace(one, device=device, n_clusters=task.n_classes), task, seed, folder=checkpoints
-            )
-            yield Cell(table, task.name, one.name, size, seed, run, PAPER)
+    given: dict[str, Any] = {"device": device, "n_clusters": task.n_classes}
+    if table == TWO_STAGES:
+        first = replace(config(size), **given)
+        for objective in SECOND_STAGES:
+            run = partial(measure_two_stages, first, objective, task, seed, folder=checkpoints)
+            name = f"two stages, {objective}, {first.epochs:g} epochs"
+            yield Cell(table, task.name, name, size, seed, run, PAPER)
+        return
+    for one in TABLES[table](size):
+        run = partial(measure, replace(one, **given), task, seed, folder=checkpoints)
+        yield Cell(table, task.name, one.name, size, seed, run, PAPER)
 
 
-def second_stage_cells(data: Dataset, seeds: range, *, device: str | None = None) -> Iterator[Cell]:
+def second_stage_cells(data: Dataset, seed: int, *, device: str | None = None) -> Iterator[Cell]:
     """The second stage alone, on features ``[n, d]`` with labels, such as those of `paperlib features`."""
     n_clusters = len(labels_of(data).unique())
-    for seed in seeds:
-        for objective in SECOND_STAGES:
-            run = partial(measure_second_stage, objective, data, data, seed, n_clusters=n_clusters, device=device)
-            yield Cell(TWO_STAGES, f"{data.name}/features", f"second stage, {objective}", "paper", seed, run, PAPER)
+    for objective in SECOND_STAGES:
+        run = partial(measure_second_stage, objective, data, data, seed, n_clusters=n_clusters, device=device)
+        yield Cell(TWO_STAGES, f"{data.name}/features", f"second stage, {objective}", "paper", seed, run, PAPER)
 
 
 def first_steps_cell(folder: Path, *, device: str | None = None, micro_batch: int | None = 64) -> Cell:

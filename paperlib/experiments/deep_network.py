@@ -31,7 +31,7 @@ def augmentation(data: Dataset, network: NetworkName) -> Augmentation:
 
 def network(config: DeepConfig, data: Dataset, generator: torch.Generator) -> nn.Module:
     """The network of a configuration for images of a set, on the configuration's device."""
-    channels, side = (1 if _is_grey(data) else 3), data.x.shape[-1]
+    channels, side = _shape(data)
     model: nn.Module
     if config.network == "resnet18":
         model = resnet18(config.n_clusters, in_channels=channels, generator=generator)
@@ -39,9 +39,15 @@ def network(config: DeepConfig, data: Dataset, generator: torch.Generator) -> nn
         side = 24 if side == 28 else side
         model = VGG4(config.n_clusters, in_channels=channels, image_size=side, generator=generator)
     else:
-        widths = (32, 64, 128) if side > 8 else (16, 32)
-        model = ConvNet(config.n_clusters, in_channels=channels, image_size=side, widths=widths, generator=generator)
+        model = conv_net(config.n_clusters, data, generator)
     return model.to(resolve_device(config.device))
+
+
+def conv_net(n_clusters: int, data: Dataset, generator: torch.Generator) -> ConvNet:
+    """Three small blocks for images of a set, two where these are tiny; on the CPU."""
+    channels, side = _shape(data)
+    widths = (32, 64, 128) if side > 8 else (16, 32)
+    return ConvNet(n_clusters, in_channels=channels, image_size=side, widths=widths, generator=generator)
 
 
 def views(config: DeepConfig, data: Dataset) -> Views:
@@ -59,6 +65,11 @@ def predictions(config: DeepConfig, model: nn.Module, data: Dataset) -> Tensor:
 def as_seen(x: Tensor, config: DeepConfig, data: Dataset) -> Tensor:
     """Images without augmentation: their middle where VGG4 takes 24 pixels of 28."""
     return x[..., 2:26, 2:26] if config.network == "vgg4" and _is_grey(data) and x.shape[-1] == 28 else x
+
+
+def _shape(data: Dataset) -> tuple[int, int]:
+    """Channels of the images, and their side in pixels."""
+    return 1 if _is_grey(data) else 3, data.x.shape[-1]
 
 
 def _is_grey(data: Dataset) -> bool:

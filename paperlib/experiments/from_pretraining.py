@@ -111,7 +111,7 @@ def fit(
     """
     model, x = network(config, seed, trunk), task.train.x
     strong = augmentation(config, task.train)
-    near = neighbors(config, model, x) if set(NEIGHBOR_METHODS) & set(config.steps) else None
+    near = neighbors(config, model, x) if config.steps[0] in NEIGHBOR_METHODS else None
     runs = []
     for place, step in enumerate(config.steps, start=1):
         weak = None if step == "scan_self_labeling" else strong

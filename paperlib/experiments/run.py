@@ -66,7 +66,8 @@ def run_notebook(
                 kernel_name=kernel,
                 cwd=str(source.parent),
                 progress_bar=progress,
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],  # it warns of its own transport on every start
+                # It warns of its own transport on every start, and calls it an error, now and then, to be told to stop.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except NoSuchKernel:
             raise RunError(f"there is no Jupyter kernel {kernel!r}; `jupyter kernelspec list` shows yours") from None

@@ -26,6 +26,7 @@ from paperlib.estimators import EntropyClustering, GeminiClustering, NeighborClu
 from paperlib.experiments.cells import Cell, Measurement
 from paperlib.experiments.fits import circumstances, judge
 from paperlib.experiments.frozen_features import PROBE, Task, probe
+from paperlib.runtime import atomic_path
 
 TABLE, AGREEMENT = "side by side", "agreement"
 DATASETS = ("digits", "fashion_mnist_mobilenet_v2")
@@ -166,8 +167,8 @@ class Labellings:
         name = self._name(task, method, seed)
         self._known[name] = labels
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            np.save(self.folder / name, labels)
+            with atomic_path(self.folder / name) as temporary, temporary.open("wb") as stream:
+                np.save(stream, labels)
 
     def _name(self, task: Task, method: str, seed: int) -> Path:
         starts = "" if self.max_starts is None else f", {self.max_starts} starts"

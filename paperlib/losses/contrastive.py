@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from paperlib._checks import check_choice, check_matrix, check_pair, check_positive, check_prior, check_whole
 from paperlib.information import entropy
+from paperlib.losses.f_divergences import log_marginal
 
 Critic = Literal["log_dot", "log_dot_prior", "dot", "negative_l2", "negative_js"]
 CRITICS: tuple[Critic, ...] = get_args(Critic)
@@ -81,7 +82,8 @@ def probability_contrastive_loss(
             raise ValueError(f"prior is for critic='log_dot_prior' alone, got critic={critic!r}; leave it out")
         prior = check_prior(prior, logits_a)
     _check_contrast(logits_a, chunk_size)
-    return contrast_of(smoothed(_pooled(logits_a, logits_b), smoothing), critic, prior, chunk_size)
+    log_probs = torch.cat((logits_a, logits_b)).log_softmax(1)
+    return contrast_of(smoothed(log_probs, smoothing), critic, prior, chunk_size)
 
 
 def feature_contrastive_loss(
@@ -190,7 +192,7 @@ def contrast_of(
     log_probs = log_probs.clamp_min(torch.finfo(log_probs.dtype).min / 8)  # for -inf, whose differences are no numbers
     weighted = log_probs
     if critic == "log_dot_prior":
-        weighted = log_probs - (_log_mean(log_probs.detach()) if prior is None else prior.log())
+        weighted = log_probs - (log_marginal(log_probs.detach()) if prior is None else prior.log())
     positive = torch.logsumexp(weighted + log_probs.roll(len(log_probs) // 2, 0), 1)
     candidates = torch.logsumexp(weighted + _log_sum_of_others(log_probs), 1)
     return (candidates - positive).mean()
@@ -221,14 +223,6 @@ def _directions(features: Tensor) -> Tensor:
     scaled = features / torch.where(largest > 0, largest, 1)
     length = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
     return scaled / torch.where(largest > 0, length, 1)
-
-
-def _pooled(logits_a: Tensor, logits_b: Tensor) -> Tensor:
-    return torch.cat((logits_a, logits_b)).log_softmax(1)
-
-
-def _log_mean(log_probs: Tensor) -> Tensor:
-    return torch.logsumexp(log_probs, 0) - math.log(len(log_probs))
 
 
 def _log_sum_of_others(log_probs: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Real
 
 import torch
 from torch import Tensor
 
 from paperlib._checks import check_pair, check_prior
+from paperlib.losses.f_divergences import log_marginal
 
 
 def temi_loss(logits: Tensor, neighbor_logits: Tensor, prior: Tensor | None = None, *, beta: float = 0.6) -> Tensor:
@@ -53,8 +53,7 @@ def information_of(logits: Tensor, neighbor_logits: Tensor, prior: Tensor | None
     """`temi_loss` without its checks: those of a prior wait for a GPU, which an objective must not do at every step."""
     log_probs, neighbors = logits.log_softmax(-1), neighbor_logits.log_softmax(-1)
     if prior is None:
-        both = torch.cat((log_probs, neighbors)).detach()
-        log_prior = torch.logsumexp(both, 0) - math.log(len(both))
+        log_prior = log_marginal(torch.cat((log_probs, neighbors)).detach())
         log_prior = log_prior.masked_fill(log_prior.isneginf(), 0.0)
     else:
         log_prior = prior.log()

@@ -119,7 +119,7 @@ def batch_information(
         n_batches: batches drawn.
         seed: of the draws.
     """
-    logits = torch.from_numpy(world.posteriors).log().clamp_min(-700)  # a batch may miss a cluster: log 0 less log 0
+    logits = torch.from_numpy(world.posteriors).log()
     prior = torch.from_numpy(world.prior) if critic == "log_dot_prior" else None
     draws = world.sample((check_whole(n_batches, "n_batches", 2), n_pairs), np.random.default_rng(seed))
     losses = [

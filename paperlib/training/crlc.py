@@ -20,14 +20,14 @@ from paperlib.losses.contrastive import (
     smoothed,
 )
 from paperlib.training.mean_prediction import mean_prediction
-from paperlib.training.running_prior import RunningPrior
+from paperlib.training.running_prior import KeepsPrior, RunningPrior
 from paperlib.training.two_views import with_heads
 
 EntropyOf = Literal["batch", "samples"]
 
 
 @dataclass
-class Crlc:
+class Crlc(KeepsPrior):
     r"""The loss of CRLC, :math:`\frac1h \sum_s [L_{PC}^s - \lambda_1 H^s + w L_b^s] + \lambda_2 L_{FC}`, of two views.
 
     :math:`L_{PC}` is :func:`paperlib.losses.probability_contrastive_loss` of a head, :math:`H` the entropy of its mean
@@ -94,10 +94,7 @@ class Crlc:
         """
         logits, embeddings = outputs if isinstance(outputs, tuple) else (outputs, None)
         logits = with_heads(logits)
-        if self.critic == "log_dot_prior":
-            with torch.no_grad():
-                self.prior.update(smoothed(logits.log_softmax(-1), self.smoothing).exp().mean((0, 1)))
-        loss = self.cluster_weight * self._of_heads(logits).mean()
+        loss = self.cluster_weight * self._of_heads(logits, learn_prior=self.critic == "log_dot_prior").mean()
         if embeddings is None:
             if self.feature_weight > 0:
                 raise ValueError("the model gives no embeddings; use ContrastiveNetwork, or feature_weight=0")
@@ -120,21 +117,17 @@ class Crlc:
         """Logits ``[b, k]`` of the first head's mean prediction over the views, for the history."""
         return mean_prediction(with_heads(outputs[0] if isinstance(outputs, tuple) else outputs)[:, :, 0])
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The running prior, for a checkpoint."""
-        return self.prior.state_dict()
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """The converse."""
-        self.prior.load_state_dict(state)
-
-    def _of_heads(self, logits: Tensor) -> Tensor:
-        pairs = zip(logits.unbind(2), self.prior.of_heads(logits), strict=True)
-        return torch.stack([self._of_head(one, prior) for one, prior in pairs])
-
-    def _of_head(self, logits: Tensor, prior: Tensor | None) -> Tensor:
+    def _of_heads(self, logits: Tensor, *, learn_prior: bool = False) -> Tensor:
+        """The part of each head ``[h]`` of logits ``[2, b, h, k]``; the batch may be taken into the prior first."""
         log_probs = logits.log_softmax(-1)
-        loss = contrast_of(smoothed(log_probs.flatten(0, 1), self.smoothing), self.critic, prior)
+        smooth = smoothed(log_probs, self.smoothing)
+        if learn_prior:
+            self.prior.update(smooth.detach().exp().mean((0, 1)))
+        heads = zip(logits.unbind(2), log_probs.unbind(2), smooth.unbind(2), self.prior.of_heads(logits), strict=True)
+        return torch.stack([self._of_head(*head) for head in heads])
+
+    def _of_head(self, logits: Tensor, log_probs: Tensor, smooth: Tensor, prior: Tensor | None) -> Tensor:
+        loss = contrast_of(smooth.flatten(0, 1), self.critic, prior)
         if self.entropy_weight > 0:
             probs = log_probs.exp()
             spread = entropy(probs.mean(1) if self.entropy_of == "batch" else probs).mean()

@@ -12,7 +12,7 @@ from paperlib._checks import check_choice, check_whole
 from paperlib.data.augmentations import Draws
 from paperlib.training.config import Precision
 from paperlib.training.objectives import Objective
-from paperlib.training.predict import arranged, autocast, mode
+from paperlib.training.predict import arranged, autocast, by_view, mode
 from paperlib.training.protocols import refuse_refreshed
 from paperlib.training.seeds import CHOICE, generator_for
 from paperlib.training.views import Views
@@ -105,7 +105,8 @@ def head_losses(
             x = arranged(views.draw(index, draws, device).flatten(0, 1), channels_last)
             with autocast(device, precision):
                 outputs = model(x)
-            given = tuple(_by_view(one, n_views) for one in (outputs if isinstance(outputs, tuple) else (outputs,)))
+            several = outputs if isinstance(outputs, tuple) else (outputs,)
+            given = tuple(by_view(one, n_views, precision) for one in several)
             losses.append(objective.per_head(given if isinstance(outputs, tuple) else given[0], index))
     return torch.stack(losses).mean(0)
 
@@ -121,8 +122,3 @@ def best_head(losses: Tensor) -> int:
             f"no head has a finite loss, got {losses.tolist()}; lower the learning rate, or rescale the data"
         )
     return int(losses.nan_to_num(torch.inf).argmin())
-
-
-def _by_view(output: Tensor, n_views: int) -> Tensor:
-    output = output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
-    return output if n_views == 1 else output.unflatten(0, (n_views, -1))

@@ -59,8 +59,7 @@ def predict(
             x = arranged(views.samples(slice(at, min(at + batch_size, stop)), device), channels_last)
             with autocast(device, precision):
                 outputs = model(x)
-            logits = outputs[0] if isinstance(outputs, tuple) else outputs
-            parts.append(logits if precision == "float32" else logits.float())
+            parts.append(by_view(outputs[0] if isinstance(outputs, tuple) else outputs, 1, precision))
     return torch.cat(parts)
 
 
@@ -74,6 +73,12 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, was_training in modes:
             module.training = was_training
+
+
+def by_view(output: Tensor, n_views: int, precision: Precision) -> Tensor:
+    """A model's output for the rows of all views as ``[v, b, ...]``, or ``[b, ...]`` of one view; in full precision."""
+    output = output if precision == "float32" else output.float()
+    return output if n_views == 1 else output.unflatten(0, (n_views, -1))
 
 
 def arranged(x: Tensor, channels_last: bool) -> Tensor:

@@ -67,3 +67,17 @@ class RunningPrior:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """The converse; of nothing, there is none."""
         self.value = state.get("prior")
+
+
+class KeepsPrior:
+    """An objective with a `RunningPrior` as its ``prior``, and nothing else that a checkpoint has to hold."""
+
+    prior: RunningPrior
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running prior, for a checkpoint."""
+        return self.prior.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """The converse."""
+        self.prior.load_state_dict(state)

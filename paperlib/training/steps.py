@@ -16,7 +16,7 @@ from paperlib.training.config import TrainingConfig
 from paperlib.training.distributed import gather_rows, world
 from paperlib.training.mean_prediction import mean_prediction
 from paperlib.training.parts import InParts
-from paperlib.training.predict import arranged, autocast, predict
+from paperlib.training.predict import arranged, autocast, by_view, predict
 from paperlib.training.protocols import Predicting, Refreshed
 from paperlib.training.schedules import learning_rate_factor
 from paperlib.training.seeds import AUGMENTATION, NOISE, ORDER, generator_for, seed_for
@@ -131,10 +131,7 @@ class Steps:
 
     def _whole_batch(self, output: Tensor) -> Tensor:
         """Rows of all views and of this process as ``[v, b, ...]`` of the whole batch, or ``[b, ...]`` of one view."""
-        output = output if self.config.precision == "float32" else output.float()
-        if self.n_views == 1:
-            return gather_rows(output)
-        return gather_rows(output.unflatten(0, (self.n_views, -1)), dim=1)
+        return gather_rows(by_view(output, self.n_views, self.config.precision), dim=int(self.n_views > 1))
 
     def _batch(self, step: int) -> Tensor:
         epoch, place = divmod(step, self.per_epoch)

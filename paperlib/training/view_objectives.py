@@ -14,7 +14,7 @@ from paperlib.losses import (
     scan_loss,
 )
 from paperlib.losses.temi import check_beta, information_of
-from paperlib.training.running_prior import RunningPrior
+from paperlib.training.running_prior import KeepsPrior, RunningPrior
 from paperlib.training.two_views import two_views, with_heads
 
 
@@ -55,7 +55,7 @@ class ClusterContrast:
 
 
 @dataclass
-class Temi:
+class Temi(KeepsPrior):
     """:func:`paperlib.losses.temi_loss` of samples and neighbours, with a running estimate of the clusters' shares.
 
     TEMI's authors have the neighbour's prediction from an averaged teacher network, and weigh pairs by how far the
@@ -93,14 +93,6 @@ class Temi:
         logits = with_heads(logits)
         pairs = zip(logits.unbind(2), self.prior.of_heads(logits), strict=True)
         return torch.stack([information_of(one[0], one[1], prior, self.beta) for one, prior in pairs])
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The running prior, for a checkpoint."""
-        return self.prior.state_dict()
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """The converse."""
-        self.prior.load_state_dict(state)
 
 
 @dataclass(frozen=True)

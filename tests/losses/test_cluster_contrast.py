@@ -4,21 +4,11 @@ import math
 
 import pytest
 import torch
+from view_pairs import confident, pair
 
 from paperlib.losses import cluster_contrastive_loss
 
 TEMPERATURES = [0.2, 1.0]
-
-
-def views(n=7, k=4, *, scale=2.0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(0)
-    a, b = scale * torch.randn(2, n, k, generator=generator, dtype=torch.float64)
-    return a.to(dtype), b.to(dtype)
-
-
-def confident(labels, k=4, size=1e4):
-    """Logits of predictions that are one-hot after rounding."""
-    return size * torch.nn.functional.one_hot(torch.tensor(labels), k).double()
 
 
 def the_papers_own_sum(logits_a, logits_b, temperature):
@@ -40,17 +30,17 @@ def the_papers_own_sum(logits_a, logits_b, temperature):
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_loss_equals_its_sum(temperature):
-    loss = cluster_contrastive_loss(*views(), temperature=temperature)
-    assert loss.item() == pytest.approx(the_papers_own_sum(*views(), temperature), rel=1e-10)
+    loss = cluster_contrastive_loss(*pair(), temperature=temperature)
+    assert loss.item() == pytest.approx(the_papers_own_sum(*pair(), temperature), rel=1e-10)
 
 
 def test_the_temperature_left_out_is_one():
-    assert torch.equal(cluster_contrastive_loss(*views()), cluster_contrastive_loss(*views(), temperature=1.0))
+    assert torch.equal(cluster_contrastive_loss(*pair()), cluster_contrastive_loss(*pair(), temperature=1.0))
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_gradients_equal_finite_differences(temperature):
-    a, b = views()
+    a, b = pair()
     assert torch.autograd.gradcheck(
         lambda *given: cluster_contrastive_loss(*given, temperature=temperature),
         (a.requires_grad_(), b.requires_grad_()),
@@ -74,7 +64,7 @@ def test_all_samples_in_one_cluster_is_the_limit_of_predictions_that_all_share()
 
 
 def test_swapping_relabelling_shifting_and_repeating_change_nothing():
-    a, b = views()
+    a, b = pair()
     loss = cluster_contrastive_loss(a, b)
     order, shift = [2, 0, 3, 1], torch.arange(7.0, dtype=torch.float64)[:, None]
     for changed in ((b, a), (a[:, order], b[:, order]), (a + shift, b - shift), (a.repeat(3, 1), b.repeat(3, 1))):
@@ -82,20 +72,20 @@ def test_swapping_relabelling_shifting_and_repeating_change_nothing():
 
 
 def test_relabelling_one_view_alone_changes_the_value():
-    a, b = views()
+    a, b = pair()
     assert abs(cluster_contrastive_loss(a, b[:, [2, 0, 3, 1]]) - cluster_contrastive_loss(a, b)) > 1e-3
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_nearly_empty_cluster_keeps_its_direction(dtype):
-    a, b = (x.to(dtype) for x in views())
+    a, b = (x.to(dtype) for x in pair())
     tiny = [torch.cat([x, x[:, :1] - offset], 1) for x in (a, b) for offset in (60.0, 2000.0)]
     near, far = (cluster_contrastive_loss(one, other) for one, other in ((tiny[0], tiny[2]), (tiny[1], tiny[3])))
     torch.testing.assert_close(near, far)
 
 
 def test_an_impossible_cluster_has_no_direction_and_harms_no_gradient():
-    a, b = (torch.cat([x, torch.full((7, 1), -math.inf).double()], 1).requires_grad_() for x in views())
+    a, b = (torch.cat([x, torch.full((7, 1), -math.inf).double()], 1).requires_grad_() for x in pair())
     loss = cluster_contrastive_loss(a, b)
     loss.backward()
     assert bool(loss.isfinite())
@@ -115,9 +105,9 @@ def test_value_and_gradient_are_finite_for_the_surest_predictions(dtype):
 
 
 def test_float32_agrees_with_float64():
-    single = cluster_contrastive_loss(*views(dtype=torch.float32))
+    single = cluster_contrastive_loss(*pair(dtype=torch.float32))
     assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), cluster_contrastive_loss(*views()), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(single.double(), cluster_contrastive_loss(*pair()), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

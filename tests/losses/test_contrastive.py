@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import one_hot
+import view_pairs
+from view_pairs import confident
 
 from paperlib.losses import (
     contrastive,
@@ -20,15 +21,8 @@ BOUNDED = ["dot", "negative_l2", "negative_js"]
 PRIOR = [0.5, 0.3, 0.15, 0.05]
 
 
-def pair(n=6, k=4, *, scale=2.0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(0)
-    a, b = scale * torch.randn(2, n, k, generator=generator, dtype=torch.float64)
-    return a.to(dtype), b.to(dtype)
-
-
-def confident(labels, k=4, size=1e4):
-    """Logits of predictions that are one-hot after rounding."""
-    return size * one_hot(torch.as_tensor(labels), k).double()
+def pair(n=6, k=4, **settings):
+    return view_pairs.pair(n, k, **settings)
 
 
 def critic_by_definition(p, q, critic, prior):

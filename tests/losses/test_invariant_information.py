@@ -5,21 +5,11 @@ import math
 import pytest
 import torch
 from sklearn.metrics import mutual_info_score
+from view_pairs import confident, pair
 
 from paperlib.losses import invariant_information_loss, mutual_information_loss
 
 WEIGHTS = [0.0, 0.4, 1.0, 2.5]
-
-
-def views(n=7, k=4, *, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    a, b = 2 * torch.randn(2, n, k, generator=generator, dtype=torch.float64)
-    return a.to(dtype), b.to(dtype)
-
-
-def confident(labels, k=4):
-    """Logits of predictions that are one-hot after rounding."""
-    return 1e4 * torch.nn.functional.one_hot(torch.tensor(labels), k).double()
 
 
 def the_papers_own_sum(logits_a, logits_b, weight):
@@ -39,14 +29,14 @@ def the_papers_own_sum(logits_a, logits_b, weight):
 
 @pytest.mark.parametrize("weight", WEIGHTS)
 def test_loss_equals_its_sum(weight):
-    a, b = views()
+    a, b = pair()
     loss = invariant_information_loss(a, b, marginal_weight=weight)
     assert loss.item() == pytest.approx(the_papers_own_sum(a, b, weight), rel=1e-12)
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
 def test_gradient_equals_finite_differences(weight):
-    a, b = views()
+    a, b = pair()
     assert torch.autograd.gradcheck(
         lambda *given: invariant_information_loss(*given, marginal_weight=weight),
         (a.requires_grad_(), b.requires_grad_()),
@@ -80,7 +70,7 @@ def test_the_value_stays_in_its_range_and_balanced_agreement_reaches_the_end(wei
     lowest = (1 - 2 * weight) * math.log(4)
     for seed in range(20):
         for scale in (0.1, 1.0, 10.0):
-            a, b = views(seed=seed)
+            a, b = pair(seed=seed)
             assert lowest <= invariant_information_loss(scale * a, scale * b, marginal_weight=weight).item() <= 1e-12
     balanced = confident([0, 1, 2, 3])
     assert invariant_information_loss(balanced, balanced, marginal_weight=weight).item() == pytest.approx(lowest)
@@ -89,12 +79,12 @@ def test_the_value_stays_in_its_range_and_balanced_agreement_reaches_the_end(wei
 @pytest.mark.parametrize("weight", [0.0, 0.25, 0.5])
 def test_up_to_weight_one_half_nothing_beats_collapse(weight):
     for seed in range(20):
-        a, b = views(seed=seed)
+        a, b = pair(seed=seed)
         assert invariant_information_loss(3 * a, 3 * b, marginal_weight=weight).item() >= 0
 
 
 def test_swapping_relabelling_shifting_and_repeating_change_nothing():
-    a, b = views()
+    a, b = pair()
     loss = invariant_information_loss(a, b, marginal_weight=1.5)
     order = [2, 0, 3, 1]
     shift = torch.arange(7.0, dtype=torch.float64)[:, None]
@@ -103,14 +93,14 @@ def test_swapping_relabelling_shifting_and_repeating_change_nothing():
 
 
 def test_relabelling_one_view_alone_changes_the_value():
-    a, b = views()
+    a, b = pair()
     assert abs(invariant_information_loss(a, b[:, [2, 0, 3, 1]]) - invariant_information_loss(a, b)) > 1e-3
 
 
 @pytest.mark.parametrize("nothing", [-2000.0, -math.inf])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_an_empty_cluster_adds_nothing_to_value_or_gradient(nothing, dtype):
-    a, b = views(dtype=dtype)
+    a, b = pair(dtype=dtype)
     wide = [torch.cat([one, torch.full((7, 1), nothing, dtype=dtype)], 1).requires_grad_() for one in (a, b)]
     loss = invariant_information_loss(*wide)
     torch.testing.assert_close(loss, invariant_information_loss(a, b))
@@ -144,13 +134,13 @@ def test_the_gradient_fades_as_two_clusters_stop_meeting(size):
 
 
 def test_float32_agrees_with_float64():
-    single = invariant_information_loss(*views(dtype=torch.float32))
+    single = invariant_information_loss(*pair(dtype=torch.float32))
     assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), invariant_information_loss(*views()), rtol=0, atol=1e-6)
+    torch.testing.assert_close(single.double(), invariant_information_loss(*pair()), rtol=0, atol=1e-6)
 
 
 def test_mixed_precision_does_not_round_the_joint_distribution():
-    a, b = views(dtype=torch.float32)
+    a, b = pair(dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = invariant_information_loss(a, b)
     assert torch.equal(loss, invariant_information_loss(a, b))

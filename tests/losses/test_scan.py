@@ -4,21 +4,11 @@ import math
 
 import pytest
 import torch
+from view_pairs import confident, pair
 
 from paperlib.losses import confident_cross_entropy, fairness_loss, scan_loss, self_labeling_loss
 
 WEIGHTS = [0.0, 1.0, 5.0]
-
-
-def pair(n=7, k=4, *, scale=2.0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(0)
-    a, b = scale * torch.randn(2, n, k, generator=generator, dtype=torch.float64)
-    return a.to(dtype), b.to(dtype)
-
-
-def confident(labels, k=4, size=1e4):
-    """Logits of predictions that are one-hot after rounding."""
-    return size * torch.nn.functional.one_hot(torch.tensor(labels), k).double()
 
 
 def the_papers_own_sum(logits, neighbor_logits, weight):

@@ -4,22 +4,12 @@ import math
 
 import pytest
 import torch
+from view_pairs import confident, pair
 
 from paperlib.losses import critic_matrix, invariant_information_loss, scan_loss, temi_loss
 
 BETAS = [0.5, 0.6, 1.0]
 PRIOR = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
-
-
-def pair(n=7, k=4, *, scale=2.0, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    a, b = scale * torch.randn(2, n, k, generator=generator, dtype=torch.float64)
-    return a.to(dtype), b.to(dtype)
-
-
-def confident(labels, k=4, size=1e4):
-    """Logits of predictions that are one-hot after rounding."""
-    return size * torch.nn.functional.one_hot(torch.tensor(labels), k).double()
 
 
 def the_papers_own_sum(logits, neighbor_logits, prior, beta):

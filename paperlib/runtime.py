@@ -63,7 +63,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=".partial")
         os.close(descriptor)
     except OSError as error:
-        raise _explained(error, final) from error
+        raise cannot_write(error, final) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -75,12 +75,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         is_elsewhere = error.filename is not None and Path(error.filename) != temporary
         if is_elsewhere or isinstance(error, ConnectionError | TimeoutError):
             raise
-        raise _explained(error, final) from error
+        raise cannot_write(error, final) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _explained(error: OSError, path: Path) -> OSError:
+def cannot_write(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The error to raise where ``error`` stopped ``path`` from being written: which file, why, and what to do."""
     reason = error.strerror or str(error)
     advice = "free some space, or choose a folder you may write to"
     return OSError(error.errno or errno.EIO, f"cannot write {path}: {reason}; {advice}")

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,10 @@ def write_notebook(folder: Path, *sources: str, tag_first: bool = True) -> Path:
     return path
 
 
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def paperlib_command(*arguments: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "paperlib.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -51,7 +56,7 @@ def test_a_run_leaves_an_executed_copy_and_its_rows(tmp_path):
     done = paperlib_command("run", source, "-p", "n", "41", "-p", "shape", "[3, 4]", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert source.read_bytes() == before
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rows.csv", "small.ipynb"]
+    assert visible(tmp_path / "out") == ["rows.csv", "small.ipynb", "small.log"]
     cells = json.loads((tmp_path / "out" / "small.ipynb").read_text())["cells"]
     printed = "".join(text for cell in cells for output in cell["outputs"] for text in output.get("text", []))
     assert printed.split(" ", 1)[0] == "42"
@@ -60,6 +65,57 @@ def test_a_run_leaves_an_executed_copy_and_its_rows(tmp_path):
     assert [(row.seed, row.value) for row in read_rows(tmp_path / "out" / "rows.csv")] == [(41, 41.0)]
     assert str(tmp_path / "out" / "rows.csv") in done.stdout
     assert done.stderr == ""
+    log = (tmp_path / "out" / "small.log").read_text()
+    assert "small.ipynb with {'n': 41, 'shape': (3, 4)}\n42 (3, 4)" in log
+    assert re.search(r"cell 1: \d\.\d\d s\ncell 2: \d\.\d\d s\ncell 3: .* s\n.* done\n$", log)
+
+
+def test_a_kernel_that_dies_is_an_error_that_names_the_cell(tmp_path):
+    source = write_notebook(
+        tmp_path / "notebooks",
+        "n = 1",
+        "print('before')",
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+        "1",
+    )
+    done = paperlib_command("run", source, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "cell 3 of" in done.stderr
+    assert "its kernel died" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert visible(tmp_path / "out") == ["small.failed.ipynb", "small.log"]
+    assert "before" in (tmp_path / "out" / "small.failed.ipynb").read_text()
+
+
+def test_a_size_a_profile_and_a_parameter_override_one_another_in_this_order(tmp_path):
+    source = write_notebook(tmp_path / "notebooks", "a = 0\nb = 0\nc = 0\nsize = 'smoke'", "print(a, b, c, size)")
+    (tmp_path / "notebooks" / "sizes.yml").write_text("small: {laptop: {a: 1, b: 1, c: 1}}")
+    (tmp_path / "mine.yml").write_text("b: 2\nc: 2\n")
+    options = ("--size", "laptop", "-f", tmp_path / "mine.yml", "-p", "c", "3")
+    assert paperlib_command("run", source, *options, "--out", tmp_path / "out").returncode == 0
+    assert "\n1 2 3 laptop\n" in (tmp_path / "out" / "small.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "laptp"], "size 'laptp' is unknown (did you mean 'laptop'?); choose one of smoke, laptop, paper"),
+        (["--size", "paper"], "has no size 'paper'; it has smoke, laptop"),
+        (["-f", "missing.yml"], "there is no file missing.yml"),
+        (["-f", "list.yml"], "list.yml must hold lines such as `name: value`"),
+        (["-f", "typo.yml"], "parameter 'nn' is not known"),
+        (["-f", "type.yml"], "parameter 'n' must be of type int, as its default 1; given was 'two'"),
+    ],
+)
+def test_a_refused_size_or_profile_starts_and_writes_nothing(tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    source = write_notebook(tmp_path / "notebooks", "n = 1")
+    (tmp_path / "notebooks" / "sizes.yml").write_text("small: {laptop: {n: 2}}")
+    for name, text in {"list.yml": "[1, 2]", "typo.yml": "nn: 1", "type.yml": "n: two"}.items():
+        (tmp_path / name).write_text(text)
+    assert main(["run", str(source), *options, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_failing_cell_is_named_and_what_ran_is_kept(tmp_path):
@@ -70,8 +126,11 @@ def test_a_failing_cell_is_named_and_what_ran_is_kept(tmp_path):
     assert "ZeroDivisionError" in done.stderr
     assert str(tmp_path / "out" / "small.failed.ipynb") in done.stderr
     assert "Traceback" not in done.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.failed.ipynb"]
+    assert visible(tmp_path / "out") == ["small.failed.ipynb", "small.log"]
     assert "before" in (tmp_path / "out" / "small.failed.ipynb").read_text()
+    log = (tmp_path / "out" / "small.log").read_text()
+    assert "before\n" in log
+    assert "cell 3 failed: ZeroDivisionError" in log
 
 
 def test_a_kernel_that_is_not_installed_is_named(tmp_path, capsys):
@@ -102,8 +161,9 @@ def test_a_negative_number_in_scientific_notation_is_a_value(tmp_path, monkeypat
         "paperlib.experiments.run.run_notebook",
         lambda notebook, out, *, parameters, **_: seen.update(parameters) or Path(out) / "x.ipynb",
     )
-    assert main(["run", "x.ipynb", "-p", "gamma", "-1e-3", "-p", "start", " padded", "--out", str(tmp_path)]) == 0
-    assert seen == {"gamma": "-1e-3", "start": " padded"}
+    source = str(write_notebook(tmp_path / "notebooks", "gamma = 0.1\nstart = ''"))
+    assert main(["run", source, "-p", "gamma", "-1e-3", "-p", "start", " padded", "--out", str(tmp_path)]) == 0
+    assert seen == {"gamma": -1e-3, "start": " padded"}
 
 
 def test_a_notebook_without_a_parameters_cell_takes_none(tmp_path, capsys):

@@ -6,7 +6,7 @@ import ast
 import difflib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,40 @@ def read_parameters(defaults: dict[str, Any], given: Iterable[tuple[str, str]]) 
     """
     values: dict[str, Any] = {}
     for name, text in given:
-        if name not in defaults:
-            raise ParameterError(_unknown(name, list(defaults)))
         if name in values:
             raise ParameterError(f"parameter {name!r} is given twice; give it once")
-        values[name] = _read(name, text, defaults[name])
+        values[name] = _read(name, text, _default(defaults, name))
     return values
+
+
+def check_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that came with a type, from a profile or a sweep: those of the declared types, or a reason why not.
+
+    An int is accepted for a float and becomes one, as does ``1e-3``, which YAML takes for a text; a list is accepted
+    for a tuple; the rest as in `read_parameters`.
+
+    Raises:
+        ParameterError: for a name that is not declared, or a value that does not fit its type.
+    """
+    return {name: _typed(name, value, _default(defaults, name)) for name, value in given.items()}
+
+
+def _default(defaults: Mapping[str, Any], name: str) -> Any:
+    if name not in defaults:
+        raise ParameterError(_unknown(name, list(defaults)))
+    if defaults[name] is ...:
+        raise ParameterError(f"parameter {name!r} cannot be set: its default in the notebook is not a plain literal")
+    return defaults[name]
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple) and isinstance(value, list):
+        value = tuple(value)
+    if isinstance(value, str) and type(default) is float:
+        return _read(name, value, default)
+    if value is ... or not _fits(value, default):
+        raise ParameterError(_ill_typed(name, value, default))
+    return float(value) if type(default) is float else value
 
 
 def _unknown(name: str, declared: list[str]) -> str:
@@ -84,19 +112,15 @@ def _unknown(name: str, declared: list[str]) -> str:
 def _read(name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         return text
-    if default is ...:
-        raise ParameterError(f"parameter {name!r} cannot be set: its default in the notebook is not a plain literal")
     if type(default) is int or type(default) is float:
         try:
             return type(default)(text)
         except ValueError:
             raise ParameterError(_ill_typed(name, text, default)) from None
-    value = _literal(text)
-    if isinstance(default, tuple) and isinstance(value, list):
-        value = tuple(value)
-    if value is ... or not _fits(value, default):
-        raise ParameterError(_ill_typed(name, text, default))
-    return value
+    try:
+        return _typed(name, _literal(text), default)
+    except ParameterError:
+        raise ParameterError(_ill_typed(name, text, default)) from None
 
 
 def _literal(text: str) -> Any:
@@ -121,7 +145,7 @@ def _fits(value: Any, default: Any) -> bool:
     return True
 
 
-def _ill_typed(name: str, text: str, default: Any) -> str:
+def _ill_typed(name: str, given: Any, default: Any) -> str:
     expected = {bool: "true or false (a bool)", type(None): "a JSON or Python literal (a string needs its quotes)"}
     wanted = expected.get(type(default), f"of type {type(default).__name__}")
-    return f"parameter {name!r} must be {wanted}, as its default {default!r}; given was {text!r}"
+    return f"parameter {name!r} must be {wanted}, as its default {default!r}; given was {given!r}"

@@ -1,14 +1,15 @@
-"""The row that every experiment writes: its columns, what each may hold, and how rows reach a CSV file."""
+"""The row that every experiment writes: its columns, what each may hold, and the CSV file that holds them."""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
+HEADER = ",".join(COLUMNS) + "\n"
 
 
 def schema_table(schema: type = Row) -> str:
@@ -128,32 +130,6 @@ def peak_memory(device: str | torch.device | None = None) -> float:
     return peak / MEBIBYTE if sys.platform == "darwin" else peak / 1024  # macOS counts bytes, Linux KiB
 
 
-def record(rows: Iterable[Row]) -> Path | None:
-    """Append rows to ``$PAPERLIB_RESULTS/rows.csv``, or do nothing where that variable is not set.
-
-    Rows that are there stay, and a row recorded twice is there twice. The file is replaced in one step; one process
-    at a time may write to it.
-
-    Returns:
-        The file that was written, or None.
-
-    Raises:
-        TypeError: if something that is not a :class:`Row` is among the rows.
-        ValueError: if the file that is there does not follow the schema; it is left as it was.
-        OSError: if the folder cannot be written.
-    """
-    new = list(rows)
-    for row in new:
-        if not isinstance(row, Row):
-            raise TypeError(f"record was given a {type(row).__name__}; it takes paperlib.experiments.Row objects")
-    folder = os.environ.get("PAPERLIB_RESULTS")
-    if not folder:
-        return None
-    path = Path(folder).expanduser() / "rows.csv"
-    write_rows(path, [*(read_rows(path) if path.exists() else []), *new])
-    return path
-
-
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     """Rows of a CSV file, each checked.
 
@@ -178,7 +154,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
 def write_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
     """Write rows as CSV, sorted, so that the same rows make the same bytes whatever their order.
 
-    Floats keep every digit (``repr``), lines end in LF, and the file appears whole or not at all.
+    The file appears whole or not at all.
 
     Raises:
         OSError: if it cannot be written; what was there before stays.
@@ -186,16 +162,33 @@ def write_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
     from paperlib.runtime import atomic_path
 
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
         # nan has no order of its own: it comes after every number.
-        for row in sorted(rows, key=lambda row: [_sortable(value) for value in astuple(row)]):
-            writer.writerow(repr(value) if isinstance(value, float) else value for value in asdict(row).values())
+        ordered = sorted(rows, key=lambda row: [_sortable(value) for value in astuple(row)])
+        stream.write(HEADER)
+        stream.write(as_csv(ordered))
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """Lines of a CSV file, one a row, in the order given; floats keep every digit (``repr``), lines end in LF."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        writer.writerow(repr(value) if isinstance(value, float) else value for value in astuple(row))
+    return text.getvalue()
 
 
 def _sortable(value: str | float) -> tuple[bool, str | float]:
     undefined = isinstance(value, float) and math.isnan(value)
     return undefined, 0.0 if undefined else value
+
+
+def parse_row(line: str) -> Row:
+    """The row in one line of a CSV file.
+
+    Raises:
+        TypeError, ValueError: if it is none.
+    """
+    return _parse(next(csv.reader([line])))
 
 
 def _parse(values: Sequence[str]) -> Row:

@@ -5,33 +5,43 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from paperlib.experiments.parameters import declared_parameters, read_parameters
+from paperlib.experiments.parameters import check_parameters, declared_parameters
+from paperlib.experiments.store import ROWS, sort_rows
 
 
 class RunError(RuntimeError):
     """A notebook that was started and did not finish."""
 
 
+# papermill changes the folder and we the environment of the whole process: its threads run one notebook at a time.
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def run_notebook(
     notebook: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    parameters: Iterable[tuple[str, str]] = (),
+    parameters: Mapping[str, Any] | None = None,
     kernel: str = "python3",
     progress: bool = False,
 ) -> Path:
     """Execute a copy of ``notebook`` in a kernel of its own, in the notebook's folder.
 
+    The process lives on, so the next notebook does not pay for papermill's imports again; only the kernel is new.
+
     Args:
         notebook: the notebook; it is not changed.
-        out: folder for the executed copy, and for ``rows.csv`` with what the notebook recorded (rows that are there
-            stay); made if missing.
-        parameters: names and texts, read against the notebook's ``parameters`` cell before anything starts.
+        out: folder for the executed copy, for ``NAME.log`` (what the kernel printed, as it came, then the seconds of
+            each cell), and for ``rows.csv`` with what the notebook recorded, sorted (rows that are there stay); made if
+            missing.
+        parameters: values by name, checked against the notebook's ``parameters`` cell before anything starts.
         kernel: name of the Jupyter kernel.
         progress: whether to draw a progress bar on stderr.
 
@@ -46,18 +56,34 @@ def run_notebook(
         OSError: if ``out`` cannot be written.
     """
     source, folder = Path(notebook).resolve(), Path(out).expanduser().resolve()
-    values = read_parameters(declared_parameters(notebook), parameters)
+    values = check_parameters(declared_parameters(notebook), parameters or {})
     if folder == source.parent:
         raise ValueError(f"the executed copy would overwrite {notebook}; choose another folder than its own")
     papermill = _papermill()
     from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    def stopped(reason: str) -> RunError:
+        place = _last_started(copy)
+        log.write(f"{_seconds(copy)}{_now()} cell {place} failed: {reason}\n")
+        os.replace(copy, failed)
+        where = f"what ran until then: {failed}\nwhat it printed: {log_path}"
+        return RunError(f"cell {place} of {notebook} failed: {reason}\n{where}")
+
     final, failed = folder / source.name, folder / f"{source.stem}.failed.ipynb"
+    log_path = folder / f"{source.stem}.log"
     folder.mkdir(parents=True, exist_ok=True)
-    # papermill saves after every cell: into a hidden folder, from which a whole file is moved in one step.
-    with tempfile.TemporaryDirectory(prefix=f".{source.stem}-", dir=folder) as scratch, _results_in(folder):
+    with (
+        _ONE_AT_A_TIME,
+        # papermill saves after every cell: into a hidden folder, from which a whole file is moved in one step.
+        tempfile.TemporaryDirectory(prefix=f".{source.stem}-", dir=folder) as scratch,
+        log_path.open("w", encoding="utf-8") as log,
+        _results_in(folder),
+    ):
         copy = Path(scratch) / source.name
+        log.write(f"{_now()} {source} with {values or 'its defaults'}\n")
+        log.flush()
         try:
             papermill.execute_notebook(
                 str(source),
@@ -66,30 +92,50 @@ def run_notebook(
                 kernel_name=kernel,
                 cwd=str(source.parent),
                 progress_bar=progress,
+                stdout_file=log,
+                stderr_file=log,
                 # It warns of its own transport on every start, and calls it an error, now and then, to be told to stop.
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except NoSuchKernel:
+            log_path.unlink()
             raise RunError(f"there is no Jupyter kernel {kernel!r}; `jupyter kernelspec list` shows yours") from None
         except PapermillExecutionError as error:
-            place = _failed_cell(copy)
-            os.replace(copy, failed)
-            raise RunError(
-                f"cell {place} of {notebook} failed: {error.ename}: {error.evalue}\n"
-                f"what ran until then, with the traceback: {failed}"
-            ) from None
+            raise stopped(f"{error.ename}: {error.evalue}") from None
+        except DeadKernelError:
+            raise stopped("its kernel died; the system kills what takes too much memory") from None
+        log.write(f"{_seconds(copy)}{_now()} done\n")
         os.replace(copy, final)
+    sort_rows(folder / ROWS)
     failed.unlink(missing_ok=True)
     return final
 
 
-def _failed_cell(copy: Path) -> int:
-    """Place of the failed cell in the notebook that was given, counted from 1: papermill puts in cells of its own."""
+def _now() -> str:
+    return datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+
+
+def _given_cells(copy: Path) -> list[dict[str, Any]]:
+    """Cells of the notebook that was given: papermill puts in cells of its own."""
     cells = json.loads(copy.read_text(encoding="utf-8"))["cells"]
     own = {"injected-parameters", "papermill-error-cell-tag"}
-    given = [cell for cell in cells if own.isdisjoint(cell["metadata"].get("tags", []))]
-    failed = (i for i, cell in enumerate(given, 1) if any(o["output_type"] == "error" for o in cell.get("outputs", [])))
-    return next(failed)
+    return [cell for cell in cells if own.isdisjoint(cell["metadata"].get("tags", []))]
+
+
+def _last_started(copy: Path) -> int:
+    """Place of the last cell that was started, counted from 1 in the notebook that was given."""
+    given = enumerate(_given_cells(copy), 1)
+    return max(i for i, cell in given if cell["metadata"].get("papermill", {}).get("start_time"))
+
+
+def _seconds(copy: Path) -> str:
+    """A line for each code cell that ran, with its seconds."""
+    ran = [
+        (i, cell["metadata"].get("papermill", {}).get("duration"))
+        for i, cell in enumerate(_given_cells(copy), 1)
+        if cell["cell_type"] == "code"
+    ]
+    return "".join(f"cell {i}: {seconds:.2f} s\n" for i, seconds in ran if seconds is not None)
 
 
 def _papermill() -> Any:

@@ -25,6 +25,7 @@ from paperlib.training.schedules import geometric, learning_rate_factor
 from paperlib.training.sparse_path import SparseModel, SparseStep, sparse_path, sparsest_step
 from paperlib.training.staged import Scheduled, WarmStart
 from paperlib.training.starts import LowestLoss, final_loss, lowest_loss
+from paperlib.training.streamed import StreamedStep, create_rows, minimize_streamed, open_features, streamed_step
 from paperlib.training.view_objectives import ClusterContrast, ConfidentLabels, InvariantInformation, Scan, Temi
 from paperlib.training.views import Views
 from paperlib.training.whole_set_labels import WholeSetLabels
@@ -51,6 +52,7 @@ __all__ = [
     "SelfLabeling",
     "SparseModel",
     "SparseStep",
+    "StreamedStep",
     "Temi",
     "TrainedRun",
     "TrainingConfig",
@@ -60,6 +62,7 @@ __all__ = [
     "WarmStart",
     "WholeSetLabels",
     "best_head",
+    "create_rows",
     "final_loss",
     "gather_rows",
     "geometric",
@@ -70,10 +73,13 @@ __all__ = [
     "mean_prediction",
     "minimize_full_batch",
     "minimize_mini_batch",
+    "minimize_streamed",
+    "open_features",
     "predict",
     "pseudo_label_loss",
     "sparse_path",
     "sparsest_step",
+    "streamed_step",
     "torchrun",
     "train",
 ]

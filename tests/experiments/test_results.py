@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from paperlib.experiments import Row, peak_memory, read_rows, record, results, stamp, write_rows
+from paperlib.experiments import Row, peak_memory, read_rows, results, stamp, write_rows
 
 
 def row(**changes):
@@ -85,37 +85,6 @@ def test_a_text_that_would_spoil_the_table_is_refused(column, text):
 def test_a_value_outside_the_schema_is_refused(column, value, error, message):
     with pytest.raises(error, match=message):
         row(**{column: value})
-
-
-def test_recording_without_a_folder_writes_nothing(tmp_path, monkeypatch):
-    monkeypatch.delenv("PAPERLIB_RESULTS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    assert record([row()]) is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_recording_keeps_the_rows_that_are_there(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAPERLIB_RESULTS", str(tmp_path / "new"))
-    record([row(seed=1)])
-    path = record(iter([row(seed=0), row(seed=2)]))
-    assert path == tmp_path / "new" / "rows.csv"
-    assert [r.seed for r in read_rows(path)] == [0, 1, 2]
-    assert [p.name for p in path.parent.iterdir()] == ["rows.csv"]
-
-
-def test_recording_something_that_is_no_row_leaves_the_file_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAPERLIB_RESULTS", str(tmp_path))
-    with pytest.raises(TypeError, match=r"it takes paperlib\.experiments\.Row"):
-        record([row(), {"paper": "x"}])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_recording_into_a_file_of_another_schema_is_refused_and_leaves_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAPERLIB_RESULTS", str(tmp_path))
-    (tmp_path / "rows.csv").write_text("paper,accuracy\nx,0.7\n")
-    with pytest.raises(ValueError, match="has the header 'paper,accuracy'"):
-        record([row()])
-    assert (tmp_path / "rows.csv").read_text() == "paper,accuracy\nx,0.7\n"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_readers_get_lower_bounds_only():
 
 def test_conda_is_told_what_pip_is_told():
     extras = PROJECT["optional-dependencies"]
-    groups = [PROJECT["dependencies"], extras["notebooks"], extras["book"], extras["test"]]
+    groups = [PROJECT["dependencies"], *(extras[name] for name in ("notebooks", "book", "cluster", "test"))]
     wanted = ranges(text for group in groups for text in group if not text.startswith("paperlib["))
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     (by_pip,) = (entry["pip"] for entry in listed if isinstance(entry, dict))

@@ -1,7 +1,7 @@
 """The command `paperlib`: run a notebook or a grid of runs, compare results, fetch data, make frozen features.
 
-Exit codes: 0 done; 1 it was started and failed (`diff`: something changed); 2 the request was refused before anything
-started; 130 it was interrupted.
+Exit codes: 0 done; 1 it was tried and failed (`diff`: something changed); 2 the request was refused; 130 it was
+interrupted.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
         cells = read_grid(arguments.file)
     except (ValueError, ImportError, OSError) as error:
         return _say(error, 2)
-    out = Path(arguments.out or Path(arguments.file).with_suffix(""))
+    file = Path(arguments.file)
+    out = Path(arguments.out or (file.with_suffix("") if file.suffix else f"{file}.cells")).expanduser()
     if arguments.dry_run:
         for cell in cells:
             print(cell.identity, "finished" if (out / "cells" / cell.identity).is_dir() else "to run  ", cell)

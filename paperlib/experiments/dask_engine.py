@@ -63,8 +63,11 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
         except ValueError as error:
             raise ValueError(f"{scheduler!r} is no address of a Dask scheduler, such as tcp://host:8786") from error
         with client:
-            if not client.scheduler_info()["workers"]:
-                raise OSError(f"the scheduler at {scheduler} has no workers; start some with `dask worker {scheduler}`")
+            try:
+                client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
+            except TimeoutError as error:
+                problem = f"the scheduler at {scheduler} has no workers after {SECONDS_TO_CONNECT} s"
+                raise OSError(f"{problem}; start some with `dask worker {scheduler}`") from error
             yield client
 
 
@@ -78,6 +81,8 @@ def run(client: Client, cells: Iterable[GridCell], folder: str, kernel: str) -> 
     }
     waiting = as_completed(futures)
     for future in waiting:
+        if future.cancelled():
+            raise OSError("the scheduler is gone; what is finished stays, and the same command goes on from there")
         error = future.exception()
         if error is None:
             yield _seen_here(future.result(), folder)

@@ -47,7 +47,8 @@ class Change:
     @property
     def effect(self) -> float:
         """Size of the difference relative to the larger mean, so that metrics of all units can be sorted together."""
-        return abs(self.difference) / max(abs(self.mean_a), abs(self.mean_b), abs(self.difference))
+        largest = max(abs(self.mean_a), abs(self.mean_b), abs(self.difference))
+        return abs(self.difference) / largest if largest else 0.0
 
     def __str__(self) -> str:
         means = f"B - A = {self.difference:+.4g}, from {self.mean_a:.6g} to {self.mean_b:.6g}"

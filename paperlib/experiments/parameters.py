@@ -18,14 +18,18 @@ class ParameterError(ValueError):
 def declared_parameters(notebook: str | os.PathLike[str]) -> dict[str, Any]:
     """Names and default values in the cell tagged ``parameters``, in order; empty where there is no such cell.
 
-    A default that is no Python literal is given as ``...`` (it is declared, but its type is not known).
+    A default that is no plain literal (None, bool, int, float, str, and lists, tuples and dicts of these, the latter
+    with texts as keys) is given as ``...``: it is declared, but cannot be set.
 
     Raises:
         ParameterError: if the file is missing or no notebook, has two such cells, or one that does not parse.
     """
     path = Path(notebook)
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["nbformat"] != 4 or not all(cell["cell_type"] and "source" in cell for cell in found["cells"]):
+            raise ValueError("not of that format")
+        cells = found["cells"]
         tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
         sources = ["".join(cell["source"]) for cell in tagged]
     except FileNotFoundError:
@@ -48,17 +52,19 @@ def declared_parameters(notebook: str | os.PathLike[str]) -> dict[str, Any]:
             continue
         if isinstance(target, ast.Name) and statement.value is not None:
             try:
-                defaults[target.id] = ast.literal_eval(statement.value)
+                value = ast.literal_eval(statement.value)
             except ValueError:
-                defaults[target.id] = ...
+                value = ...
+            defaults[target.id] = value if _is_plain(value) else ...
     return defaults
 
 
 def read_parameters(defaults: dict[str, Any], given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Turn texts from a command line into values of the declared types.
 
-    An int is accepted for a float; a bool is ``true`` or ``false`` and nothing else; lists, tuples and dicts are
-    JSON or Python literals whose items have the type of the default's items; a default of None takes any literal.
+    An int is accepted for a float and becomes one; a bool is ``true`` or ``false`` and nothing else; lists, tuples and
+    dicts are JSON or Python literals, and items of the first two have the type of the default's items; a default of
+    None takes any literal.
 
     Raises:
         ParameterError: for a name that is not declared or given twice, or a text that does not fit its type.
@@ -74,8 +80,8 @@ def read_parameters(defaults: dict[str, Any], given: Iterable[tuple[str, str]]) 
 def check_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Values that came with a type, from a profile or a sweep: those of the declared types, or a reason why not.
 
-    An int is accepted for a float and becomes one, as does ``1e-3``, which YAML takes for a text; a list is accepted
-    for a tuple; the rest as in `read_parameters`.
+    ``1e-3``, which YAML takes for a text, is accepted for a float, and a list for a tuple; the rest as in
+    `read_parameters`.
 
     Raises:
         ParameterError: for a name that is not declared, or a value that does not fit its type.
@@ -92,13 +98,41 @@ def _default(defaults: Mapping[str, Any], name: str) -> Any:
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
-    if isinstance(default, tuple) and isinstance(value, list):
-        value = tuple(value)
-    if isinstance(value, str) and type(default) is float:
-        return _read(name, value, default)
-    if value is ... or not _fits(value, default):
-        raise ParameterError(_ill_typed(name, value, default))
-    return float(value) if type(default) is float else value
+    try:
+        return _converted(value, default)
+    except (ValueError, OverflowError, RecursionError):
+        raise ParameterError(_ill_typed(name, value, default)) from None
+
+
+def _converted(value: Any, default: Any) -> Any:
+    """``value`` in the type of ``default``; ValueError where it does not fit."""
+    if default is None and _is_plain(value):
+        return value
+    if type(default) is float and type(value) in (int, float, str):
+        return float(value)
+    if isinstance(default, (list, tuple)) and isinstance(value, (list, type(default))):
+        return type(default)(_item(item, default) if default else _converted(item, None) for item in value)
+    if type(value) is not type(default) or not _is_plain(value):
+        raise ValueError
+    return value
+
+
+def _item(item: Any, models: Any) -> Any:
+    for model in models:
+        try:
+            return _converted(item, model)
+        except ValueError:
+            continue
+    raise ValueError
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a notebook gets it as it is: papermill makes texts of other keys and types."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _unknown(name: str, declared: list[str]) -> str:
@@ -131,18 +165,6 @@ def _literal(text: str) -> Any:
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     return ...
-
-
-def _fits(value: Any, default: Any) -> bool:
-    if default is None:
-        return True
-    if type(default) is float and type(value) is int:
-        return True
-    if type(value) is not type(default):
-        return False
-    if isinstance(default, (list, tuple)) and default:
-        return all(any(_fits(item, model) for model in default) for item in value)
-    return True
 
 
 def _ill_typed(name: str, given: Any, default: Any) -> str:

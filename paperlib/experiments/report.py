@@ -111,7 +111,8 @@ def sections(folder: str | os.PathLike[str] = "results") -> list[Section]:
         ImportError: if PyYAML is not installed.
         FileNotFoundError: if there is no such folder, or no register in it.
         ValueError: naming the file: if one does not follow its schema, a row is there twice, or the register has no
-            entry for a table that rows or reported numbers name, or names an experiment that no rows are of.
+            entry for a table that reported numbers, or rows of one of its papers, name, or names an experiment that no
+            rows are of.
     """
     place = Path(folder)
     if not place.is_dir():
@@ -123,7 +124,7 @@ def sections(folder: str | os.PathLike[str] = "results") -> list[Section]:
     ours = [(path.name, row) for path in paths for row in read_rows(path)]
     _refuse_twins(ours)
     keys = {(row.paper, row.table) for _, row in ours}
-    check_complete(tables, keys | {one.key[:2] for one in theirs}, register)
+    check_complete(tables, keys, {one.key[:2] for one in theirs}, register)
     found = []
     for table in tables:
         source = ("none", table.nearest) if table.nearest and table.key not in keys else table.key

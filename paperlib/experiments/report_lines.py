@@ -38,8 +38,8 @@ class Line:
             seeds = f" ({len(values)} seed{'s' if len(values) > 1 else ''})"
             return _mean(fmean(values), stdev(values) if defined else math.nan, seeds)
         if column == "gap" and values and theirs:
-            gap = fmean(values) - theirs.value
-            return ("+" if gap >= 0 else "") + _number(gap)
+            gap = round(fmean(values) - theirs.value, 3) + 0.0  # no minus zero
+            return ("+" if gap > 0 else "") + _number(gap)
         return "–"
 
 

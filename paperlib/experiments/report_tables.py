@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -98,18 +98,26 @@ def read_tables(path: str | os.PathLike[str]) -> list[Table]:
     return list(found.values())
 
 
-def check_complete(tables: Iterable[Table], used: Iterable[tuple[str, str]], path: str | os.PathLike[str]) -> None:
+def check_complete(
+    tables: Sequence[Table],
+    rows: Iterable[tuple[str, str]],
+    reported: Collection[tuple[str, str]],
+    path: str | os.PathLike[str],
+) -> None:
     """Refuse rows or reported numbers whose table is not in the register, so that none is left out of the report.
 
     Args:
         tables: the register.
-        used: paper and table of rows and reported numbers; those of no paper are passed over.
+        rows: paper and table of rows; those of a paper without an entry and without a reported number are passed over.
+        reported: paper and table of reported numbers.
         path: file of the register, for the message.
 
     Raises:
         ValueError: naming every table that is missing.
     """
-    missing = sorted({key for key in used if key[0] != "none"} - {table.key for table in tables})
+    papers = {table.paper for table in tables} | {paper for paper, _ in reported}
+    used = {key for key in rows if key[0] in papers} | set(reported)
+    missing = sorted(used - {table.key for table in tables})
     if missing:
         names = "; ".join(": ".join(key) for key in missing)
         raise ValueError(f"{path} has no entry for {names}; add one for each, with its protocol and command")

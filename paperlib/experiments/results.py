@@ -142,13 +142,10 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
         header = next(reader, [])
         if tuple(header) != COLUMNS:
             raise ValueError(f"{path} has the header {','.join(header)!r}; results have {','.join(COLUMNS)}")
-        rows = []
-        for values in reader:
-            try:
-                rows.append(_parse(values))
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    return rows
+        try:
+            return [_parse(values) for values in reader]
+        except (TypeError, ValueError, csv.Error) as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
 
 
 def write_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paperlib.experiments.parameters import check_parameters, declared_parameters
+from paperlib.experiments.results import read_rows
 from paperlib.experiments.store import ROWS, sort_rows
 
 
@@ -50,16 +51,29 @@ def run_notebook(
 
     Raises:
         ParameterError: if the notebook or a parameter is refused; nothing was started or written.
-        ValueError: if ``out`` is the notebook's own folder.
+        ValueError: if ``out`` is the notebook's own folder, or holds a ``rows.csv`` that does not follow the schema.
         ImportError: if papermill is not installed, with the extra to install.
         RunError: if a cell failed; what ran until then is in ``out/NAME.failed.ipynb``.
         OSError: if ``out`` cannot be written.
     """
+    with _ONE_AT_A_TIME:
+        return _run(notebook, out, parameters or {}, kernel, progress)
+
+
+def _run(
+    notebook: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    parameters: Mapping[str, Any],
+    kernel: str,
+    progress: bool,
+) -> Path:
     source, folder = Path(notebook).resolve(), Path(out).expanduser().resolve()
-    values = check_parameters(declared_parameters(notebook), parameters or {})
+    values = check_parameters(declared_parameters(notebook), parameters)
     if folder == source.parent:
         raise ValueError(f"the executed copy would overwrite {notebook}; choose another folder than its own")
-    papermill = _papermill()
+    if (folder / ROWS).exists():
+        read_rows(folder / ROWS)  # a file that rows cannot be added to is better told now
+    papermill = load_papermill()
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -75,7 +89,6 @@ def run_notebook(
     log_path = folder / f"{source.stem}.log"
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        _ONE_AT_A_TIME,
         # papermill saves after every cell: into a hidden folder, from which a whole file is moved in one step.
         tempfile.TemporaryDirectory(prefix=f".{source.stem}-", dir=folder) as scratch,
         log_path.open("w", encoding="utf-8") as log,
@@ -104,6 +117,9 @@ def run_notebook(
             raise stopped(f"{error.ename}: {error.evalue}") from None
         except DeadKernelError:
             raise stopped("its kernel died; the system kills what takes too much memory") from None
+        except RuntimeError as error:
+            log_path.unlink()
+            raise RunError(f"the Jupyter kernel {kernel!r} did not start: {error}") from error
         log.write(f"{_seconds(copy)}{_now()} done\n")
         os.replace(copy, final)
     sort_rows(folder / ROWS)
@@ -138,7 +154,12 @@ def _seconds(copy: Path) -> str:
     return "".join(f"cell {i}: {seconds:.2f} s\n" for i, seconds in ran if seconds is not None)
 
 
-def _papermill() -> Any:
+def load_papermill() -> Any:
+    """papermill, which is not a dependency of the core.
+
+    Raises:
+        ImportError: if it is not installed, with the extra to install.
+    """
     try:
         import papermill
         from papermill.translators import PythonTranslator, papermill_translators

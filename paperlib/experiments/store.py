@@ -7,7 +7,9 @@ file costs one run, and git shows what changed. The processes of *one* run take 
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
@@ -40,11 +42,11 @@ def record(rows: Iterable[Row]) -> Path | None:
 
 
 def append_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
-    """Append rows to a file: all of them, on the disk when this returns, or none.
+    """Append rows to a file: they are on the disk when this returns, and where it cannot be written, none is.
 
     Rows that are there stay, and a row appended twice is there twice. Any number of processes may append to one file;
-    they take turns by the lock beside it, ``.rows.csv.lock``. A last line that a dying process left unfinished is no
-    row, and goes.
+    they take turns by the lock beside it, ``.rows.csv.lock``. A process that is killed in the middle leaves whole rows;
+    a last line that it did not finish is no row, and goes with the next call.
 
     Cost: O(new rows), whatever the file holds.
 
@@ -123,8 +125,10 @@ def _after_last_row(stream: FileIO, end: int) -> int:
     if not unfinished:
         return end
     try:
-        parse_row(unfinished.decode())
-    except (TypeError, ValueError):
+        is_whole = re.fullmatch(r"[0-9a-f]{12}(\+dirty)?|unknown", parse_row(unfinished.decode()).commit)
+    except (TypeError, ValueError, csv.Error):
+        is_whole = None
+    if not is_whole:
         return end - len(unfinished)
     return end + stream.write(b"\n")
 

@@ -13,13 +13,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from paperlib.experiments.grid import GridCell
-from paperlib.experiments.run import RunError, run_notebook
-from paperlib.experiments.store import ROWS, merge_rows
+from paperlib.experiments.results import read_rows, write_rows
+from paperlib.experiments.run import RunError, load_papermill, run_notebook
+from paperlib.experiments.store import ROWS
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ def run_sweep(
         ImportError: if papermill or Dask is missing, naming the extra.
         OSError: if the scheduler does not answer, another sweep runs in ``out``, or it cannot be written.
     """
-    import papermill  # noqa: F401  (a cell needs it; better said before the first)
-
+    load_papermill()  # a cell needs it; better said before the first
     if workers is not None and scheduler is not None:
         raise ValueError("workers and scheduler are both given; the scheduler has workers of its own, give one")
     if workers is not None and workers < 1:
@@ -101,8 +101,7 @@ def run_sweep(
             for left in (folder / "cells").glob(".*"):  # of calls that were killed
                 shutil.rmtree(left, ignore_errors=True)
         finally:
-            rows = [folder / "cells" / one.cell.identity / ROWS for one in found.values() if not one.problem]
-            merge_rows([path for path in rows if path.exists()], folder / ROWS)
+            _merge(found, folder)
     return [found[cell.identity] for cell in cells]
 
 
@@ -138,12 +137,29 @@ def run_cell(cell: GridCell, folder: str, kernel: str, identity: str) -> Finishe
                     failed.parent.mkdir(exist_ok=True)
                     scratch.rename(failed)
                 return answer(str(error).replace(str(scratch), str(failed)))
-            if not place.is_dir():
+            try:
                 scratch.rename(place)
+            except OSError:
+                if not place.is_dir():  # else another was first
+                    raise
         shutil.rmtree(failed, ignore_errors=True)
-    except (OSError, ValueError, ImportError) as error:
-        return answer(str(error))
+    except Exception as error:  # whatever it is, it is this cell's, and the others go on
+        return answer(f"{type(error).__name__}: {error}")
     return answer("")
+
+
+def _merge(found: dict[str, Finished], folder: Path) -> None:
+    """Write the rows of all that is finished; a cell whose rows cannot be read is one that failed."""
+    rows = []
+    for identity, one in found.items():
+        path = folder / "cells" / identity / ROWS
+        if not one.problem and path.exists():
+            try:
+                rows += read_rows(path)
+            except ValueError as error:
+                problem = f"{error}\nremove the folder {path.parent}, and the cell is run again"
+                found[identity] = replace(one, problem=problem)
+    write_rows(folder / ROWS, rows)
 
 
 Engine = Callable[[Iterable[GridCell], str, str], Iterator[Finished]]

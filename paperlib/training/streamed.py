@@ -58,7 +58,10 @@ def open_features(path: str | os.PathLike[str]) -> Tensor:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not a ``.npy`` file, or holds Python objects.
     """
-    array = np.load(path, mmap_mode="r")
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no .npy file of numbers: {error}; write one with numpy.save") from error
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(array)
@@ -99,7 +102,8 @@ def streamed_step(
     closed.
 
     Cost: two passes over ``x``, O(n k d) each; between them the solver's passes over ``probs`` and ``targets``. Memory
-    beside what is given: one chunk of each array, and a few vectors of ``[n]`` in the solver's checks. Over ranks one
+    beside what is given: one chunk of each array, and a few vectors of ``[n]`` in the solver's checks; on a GPU the
+    solver takes all rows at once, some more arrays of ``[n, k]``. Over ranks one
     vector of ``k`` numbers an iteration of the solver, and one of ``k d + 2 k + 2`` in the end.
 
     Args:
@@ -110,7 +114,8 @@ def streamed_step(
         gamma: multiplies :math:`\sum_c \|v_c\|^2`, as in the estimators; at least zero.
         prior: :math:`u`, shape ``[k]``; uniform when None.
         probs: where the predictions are written, ``[n, k]`` of the weight's type, such as `create_rows`; their device
-            is where pseudo-labels are solved for. A new tensor beside ``weight`` when None.
+            is where pseudo-labels are solved for, and must be one that ``group`` can reach (NCCL: the GPU). A new
+            tensor beside ``weight`` when None.
         targets: where the targets are written, like ``probs``. A new tensor when None.
         warm_start: start the solver at what ``targets`` holds, the result of a step before.
         chunk_rows: rows of ``x`` at once; None for as many as make about a million entries.
@@ -118,10 +123,11 @@ def streamed_step(
             weight, bias and settings. All get the same value and gradient.
 
     Raises:
-        TypeError: if ``weight`` is not a floating-point tensor.
+        TypeError: if ``weight`` is not a floating-point tensor, ``bias`` not one of its type, or ``x`` no tensor.
         ValueError: if a shape, type or number does not fit, ``warm_start`` is set without ``targets``, or predictions
             are not finite.
-        RuntimeError: if another rank's rows are refused.
+        RuntimeError: if another rank's predictions are refused. A shape or setting that is wrong on one rank alone
+            is an error there, and the others wait.
     """
     _check_shapes(weight, bias, x, probs, targets)
     if warm_start and targets is None:
@@ -195,7 +201,7 @@ def minimize_streamed(
     A local method, so the start decides: fit a sample of the rows that fits into memory with
     `paperlib.estimators.EntropyClustering`, and start here from its rows and biases.
 
-    Cost: `streamed_step` an evaluation, and one more at the end; L-BFGS takes about 1.2 evaluations a step. Pseudo-
+    Cost: `streamed_step` an evaluation, and one more at the end; L-BFGS may take 1.25 evaluations a step. Pseudo-
     labels are solved for from those of the evaluation before.
 
     Args:
@@ -256,6 +262,12 @@ def _check_shapes(weight: Tensor, bias: Tensor, x: Tensor, probs: Tensor | None,
         raise TypeError(
             f"weight must be a floating-point tensor, got {getattr(weight, 'dtype', type(weight).__name__)}"
         )
+    for name, given in (("bias", bias), ("x", x)):
+        if not isinstance(given, Tensor):
+            advice = "wrap an array by torch.from_numpy, or open a file by open_features"
+            raise TypeError(f"{name} must be a tensor, got {type(given).__name__}; {advice}")
+    if bias.dtype != weight.dtype:
+        raise TypeError(f"bias must have the weight's type {weight.dtype}, got {bias.dtype}")
     if weight.ndim != 2 or bias.shape != weight.shape[:1] or x.ndim != 2 or x.shape[1] != weight.shape[1]:
         shapes = ", ".join(str(list(array.shape)) for array in (weight, bias, x))
         raise ValueError(f"weight, bias and x must have shapes [k, d], [k] and [n, d], got {shapes}")

@@ -15,7 +15,7 @@ def notebook(folder, *sources, name="small.ipynb", text="prose"):
         cells.append({"cell_type": "code", "metadata": tags, "source": source, "outputs": []})
     folder.mkdir(exist_ok=True)
     path = folder / name
-    path.write_text(json.dumps({"cells": cells}))
+    path.write_text(json.dumps({"nbformat": 4, "cells": cells}))
     return path
 
 

@@ -1,8 +1,9 @@
+import datetime
 import json
 
 import pytest
 
-from paperlib.experiments.parameters import ParameterError, declared_parameters, read_parameters
+from paperlib.experiments.parameters import ParameterError, check_parameters, declared_parameters, read_parameters
 
 DEFAULTS = {
     "n_clusters": 10,
@@ -20,7 +21,9 @@ DEFAULTS = {
 def notebook(tmp_path, *sources):
     cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source} for source in sources]
     path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "metadata": {}, "source": "x"}, *cells]}))
+    path.write_text(
+        json.dumps({"nbformat": 4, "cells": [{"cell_type": "markdown", "metadata": {}, "source": "x"}, *cells]})
+    )
     return path
 
 
@@ -39,6 +42,60 @@ def test_declared_parameters_are_the_literals_of_the_tagged_cell(tmp_path):
 
 def test_a_notebook_without_a_parameters_cell_declares_none(tmp_path):
     assert declared_parameters(notebook(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("default", ["{'x', 'y'}", "b'x'", "{1: 2}", "[{1}]", "1j", "f()"])
+def test_a_default_that_a_notebook_would_not_get_back_as_it_is_cannot_be_set(tmp_path, default):
+    declared = declared_parameters(notebook(tmp_path, f"odd = {default}"))
+    assert declared == {"odd": ...}
+    with pytest.raises(ParameterError, match="cannot be set"):
+        check_parameters(declared, {"odd": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("gamma", "1e-3", 1e-3),
+        ("gamma", 2, 2.0),
+        ("rates", [1, "1e-3"], [1.0, 1e-3]),
+        ("shape", [4, 5], (4, 5)),
+        ("prior", [1, {"a": None}], [1, {"a": None}]),
+        ("options", {"b": [1]}, {"b": [1]}),
+        ("seeds", [], []),
+    ],
+)
+def test_values_that_came_with_a_type_are_brought_into_the_declared_one(name, value, expected):
+    found = check_parameters(DEFAULTS | {"rates": [0.1]}, {name: value})[name]
+    assert found == expected
+    assert repr(found) == repr(expected)
+
+
+LOOP: list = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_clusters", True),
+        ("n_clusters", "3"),
+        ("n_clusters", 1.0),
+        ("gamma", "small"),
+        ("gamma", True),
+        ("gamma", 10**400),
+        ("start", 3),
+        ("verbose", 1),
+        ("seeds", [1.5]),
+        ("seeds", "12"),
+        ("options", {1: 2}),
+        ("prior", datetime.date(2020, 1, 1)),
+        ("prior", LOOP),
+        ("seeds", LOOP),
+    ],
+)
+def test_values_of_another_type_are_refused(name, value):
+    with pytest.raises(ParameterError, match=f"parameter '{name}' must be"):
+        check_parameters(DEFAULTS, {name: value})
 
 
 def test_what_is_no_notebook_is_refused(tmp_path):

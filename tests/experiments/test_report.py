@@ -1,21 +1,26 @@
 """paperlib.experiments.report: theirs beside ours, on made-up folders and on the real one."""
 
 import csv
+import importlib
 import math
 import re
+import shlex
 from dataclasses import astuple, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from paperlib.experiments import Row, write_rows
+from paperlib.data import available
+from paperlib.experiments import Row, contrastive_tables, write_rows
 from paperlib.experiments.report import report, sections, summary
-from paperlib.experiments.report_tables import Table, read_tables
+from paperlib.experiments.report_tables import Table, check_complete, read_tables
 from paperlib.experiments.reported import COLUMNS, Reported, read_reported
 from paperlib.experiments.results import read_rows
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
+TABLES = read_tables(RESULTS / "tables.yml")
 ENTRY = """
   - paper: ohl2022
     table: toy
@@ -78,6 +83,12 @@ def test_sizes_are_not_averaged_with_each_other(tmp_path):
     assert "| mmd_ova (size paper) | ari | 0.500 ± 0.100 (20 runs) | 0.600 (1 seed) | +0.100 |" in text
 
 
+@pytest.mark.parametrize(("value", "gap"), [(0.4999, "0.000"), (0.5001, "0.000"), (0.501, "+0.001"), (0.499, "−0.001")])
+def test_a_gap_that_rounds_to_zero_has_no_sign(tmp_path, value, gap):
+    ((line,),) = (one.lines for one in sections(folder_of(tmp_path, ours(value), [ONE])))
+    assert line.cell("gap") == gap
+
+
 def test_a_number_without_rows_is_not_run_and_a_table_without_either_says_so(tmp_path):
     text = report(folder_of(tmp_path, reported=[ONE]))
     assert "Reported, not run here:\n\n| dataset | method | metric | reported |" in text
@@ -125,11 +136,13 @@ def test_a_register_that_breaks_its_schema_is_refused(tmp_path, entries, message
 
 
 def test_rows_and_reported_numbers_whose_table_is_not_registered_are_refused(tmp_path):
-    assert report(folder_of(tmp_path, ours(0.4, paper="none", table="own")))
+    assert report(folder_of(tmp_path, ours(0.4, paper="none", table="own") + ours(0.4, paper="hu2017")))
     with pytest.raises(ValueError, match="no entry for ohl2022: new; add one"):
         report(folder_of(tmp_path, ours(0.4, table="new")))
     with pytest.raises(ValueError, match="no entry for do2021: toy; ohl2022: new; add one"):
-        report(folder_of(tmp_path, ours(0.4, paper="do2021"), [replace(ONE, table="new")]))
+        report(folder_of(tmp_path, reported=[replace(ONE, table="new"), replace(ONE, paper="do2021")]))
+    with pytest.raises(ValueError, match="no entry for do2021: new; do2021: toy; add one"):
+        report(folder_of(tmp_path, ours(0.4, paper="do2021", table="new"), [replace(ONE, paper="do2021")]))
 
 
 def test_a_row_that_is_there_twice_is_named_also_in_another_file(tmp_path):
@@ -156,7 +169,8 @@ def test_every_row_and_every_reported_number_of_the_repository_is_in_the_report(
     numbers = read_reported(RESULTS / "reported.csv")
     assert sum(len(one.reported) for one in found.values()) == len(numbers)
     names = {path.name for path in RESULTS.glob("*.csv")} - {"reported.csv"}
-    rows = [row for name in names for row in read_rows(RESULTS / name) if row.paper != "none"]
+    papers = {paper for paper, _ in found}
+    rows = [row for name in names for row in read_rows(RESULTS / name) if row.paper in papers]
     for one in found.values():
         asked = [row for row in rows if (row.paper, row.table) == one.table.key and row.metric in one.table.metrics]
         assert set(map(astuple, asked)) <= set(map(astuple, one.rows))
@@ -165,39 +179,68 @@ def test_every_row_and_every_reported_number_of_the_repository_is_in_the_report(
 
 
 def test_every_paper_has_its_tables_and_what_is_missing_has_a_reason():
-    tables = read_tables(RESULTS / "tables.yml")
     bibliography = (ROOT / "book" / "references.bib").read_text()
-    assert {table.paper for table in tables} >= {
-        "jabi2021",
-        "zhang2023entropy",
-        "zhang2023collision",
-        "ohl2022",
-        "do2021",
-    }
-    for table in tables:
+    papers = {"jabi2021", "zhang2023entropy", "zhang2023collision", "ohl2022", "do2021"}
+    assert {table.paper for table in TABLES} >= papers
+    for table in TABLES:
         assert re.search(rf"^@\w+\{{{table.paper},$", bibliography, re.MULTILINE), table.paper
     for one in sections(RESULTS):
         assert one.table.reason or any(line.rows and line.reported for line in one.lines), one.table.key
 
 
 def test_prose_of_the_register_holds_no_measured_number():
-    for table in read_tables(RESULTS / "tables.yml"):
+    for table in TABLES:
         assert not re.search(r"\d\.\d|\d ?%", f"{table.protocol} {table.reason}"), table.key
 
 
 def test_numbers_that_were_recalled_and_not_read_are_absent():
     """The tables whose bodies we could not read have no number of theirs, whatever a row says."""
+    numbers = read_reported(RESULTS / "reported.csv")
     readable = {"autoencoder", "Gaussians and Student-t", "MNIST", "CIFAR10", "contrastive", "from pretraining"}
-    assert {one.table for one in read_reported(RESULTS / "reported.csv")} == readable
-    assert not [one for one in read_reported(RESULTS / "reported.csv") if one.paper.startswith("zhang")]
+    assert {one.table for one in numbers} == readable
+    assert not [one for one in numbers if one.paper.startswith("zhang")]
+    assert {one.method for one in numbers if one.paper == "do2021"} == {"crlc, settings not known"}
+
+
+def cells_of(command, monkeypatch):
+    """The cells that a command of the register would run; no file is read and nothing is measured."""
+    _, _, name, *arguments = shlex.split(command)
+    module, found = importlib.import_module(name), []
+    data = SimpleNamespace(name="data", n_classes=10, n_clusters=10, y=None, train=SimpleNamespace(features=None))
+
+    def named(name, **_):
+        assert name in {*available(), "bbc_news_minilm"}, name
+        return data
+
+    for reader in {"load_splits", "load_images", "load_task", "read_images", "read_trunk"} & set(vars(module)):
+        monkeypatch.setattr(module, reader, named if reader.startswith("load") else lambda *_, **__: data)
+    monkeypatch.setattr(contrastive_tables, "skewed", lambda task, _: task)
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    monkeypatch.setattr(module, "run_cells", lambda cells, *_, **__: found.extend(cells))
+    module.main(arguments)
+    return found
+
+
+RUN = [table for table in TABLES if table.command.startswith("python -m ")]
+
+
+@pytest.mark.parametrize("table", RUN, ids=lambda table: table.anchor)
+def test_a_command_of_the_register_makes_rows_of_its_table(table, monkeypatch):
+    made = {(cell.paper, cell.table) for cell in cells_of(table.command, monkeypatch)}
+    assert made & {table.key, ("none", table.nearest)}
+
+
+@pytest.mark.parametrize("module", sorted({table.command.split()[2] for table in RUN}))
+def test_whatever_an_experiment_writes_for_a_paper_of_the_register_has_an_entry(module, monkeypatch):
+    made = {(cell.paper, cell.table) for cell in cells_of(f"python -m {module} --out rows.csv", monkeypatch)}
+    check_complete(TABLES, made, set(), "tables.yml")
 
 
 def test_the_page_of_the_book_has_every_table_once_in_this_order_with_its_anchor():
     page = (ROOT / "book" / "reference" / "reproduction.md").read_text()
-    tables = read_tables(RESULTS / "tables.yml")
-    assert re.findall(r'^show\("(\S+)", "(.+)"\)$', page, re.MULTILINE) == [table.key for table in tables]
+    assert re.findall(r'^show\("(\S+)", "(.+)"\)$', page, re.MULTILINE) == [table.key for table in TABLES]
     anchors = re.findall(r"^\((reproduction-\S+)\)=\n### ", page, re.MULTILINE)
-    assert anchors == [table.anchor for table in tables]
+    assert anchors == [table.anchor for table in TABLES]
     assert len(set(anchors)) == len(anchors)
 
 

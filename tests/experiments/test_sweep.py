@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,12 @@ def test_a_failed_cell_is_told_kept_apart_and_run_again(sweep_file, tmp_path, ca
     assert squares(tmp_path / "out") == [(0, 0.0), (2, 4.0)]
     assert main(["sweep", str(path), "--out", str(tmp_path / "out")]) == 1
     assert marks(tmp_path) == {0: (1, 1), 1: (2, 0), 2: (1, 1)}
+    (cell,) = (cell for cell in read_grid(path) if cell.parameters["n"] == 1)
+    (tmp_path / "notebooks" / "small.ipynb").write_text(Path(cell.notebook).read_text().replace("bad = 1", "bad = -1"))
+    mended = [GridCell(cell.notebook, cell.parameters | {"bad": -1})]
+    (tmp_path / "out" / "failed" / cell.identity).rename(tmp_path / "out" / "failed" / mended[0].identity)
+    assert [one.state for one in run_sweep(mended, tmp_path / "out")] == ["done"]
+    assert list((tmp_path / "out" / "failed").iterdir()) == []
 
 
 def test_a_dry_run_shows_the_cells_and_runs_nothing(sweep_file, tmp_path, capsys):
@@ -199,6 +206,35 @@ def test_a_cell_that_another_finished_meanwhile_is_not_run(sweep_file, tmp_path)
     assert marks(tmp_path) == {}
 
 
+def test_damaged_rows_cost_one_cell(sweep_file, tmp_path):
+    cells = read_grid(sweep_file(2))
+    run_sweep(cells, tmp_path / "out")
+    (tmp_path / "out" / "cells" / cells[0].identity / "rows.csv").write_text("damaged\n")
+    found = run_sweep(cells, tmp_path / "out")
+    assert [one.state for one in found] == ["failed", "was there"]
+    assert "rows.csv has the header 'damaged'" in found[0].problem
+    assert "remove the folder" in found[0].problem
+    assert squares(tmp_path / "out") == [(1, 1.0)]
+
+
+def test_what_is_finished_is_merged_when_the_rest_is_interrupted(sweep_file, tmp_path):
+    def stop(one):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(read_grid(sweep_file(2)), tmp_path / "out", report=stop)
+    assert squares(tmp_path / "out") == [(0, 0.0)]
+
+
+def test_a_kernel_that_does_not_start_fails_its_cell(sweep_file, tmp_path, monkeypatch):
+    kernel = tmp_path / "jupyter" / "kernels" / "dead"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    (found,) = run_sweep(read_grid(sweep_file(1)), tmp_path / "out", kernel="dead")
+    assert "the Jupyter kernel 'dead' did not start" in found.problem
+
+
 def test_a_full_disk_fails_a_cell_and_keeps_those_before(sweep_file, tmp_path, monkeypatch):
     """The copy of the second cell does not fit."""
     import papermill
@@ -262,7 +298,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_nothing_and_repeat_nothing(swe
 
 @pytest.mark.slow
 def test_a_scheduler_and_two_workers_over_tcp_run_a_sweep_and_survive_a_killed_driver(sweep_file, tmp_path):
-    distributed = pytest.importorskip("distributed")
+    pytest.importorskip("distributed")
     path, out = sweep_file(6, seconds=0.5), tmp_path / "squares"
     address_file = tmp_path / "scheduler.json"
     options = ["--no-dashboard", "--scheduler-file", str(address_file)]
@@ -272,11 +308,9 @@ def test_a_scheduler_and_two_workers_over_tcp_run_a_sweep_and_survive_a_killed_d
     try:
         wait_for(address_file.exists)
         address = json.loads(address_file.read_text())["address"]
+        driver = sweep_process(path, "--scheduler", address)  # it waits for the first worker
         worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "2", "--no-dashboard"]
         cluster += [subprocess.Popen([*worker, "--no-nanny"], cwd=tmp_path, **quiet) for _ in range(2)]
-        with distributed.Client(address) as client:
-            client.wait_for_workers(2)
-        driver = sweep_process(path, "--scheduler", address)
         wait_for(lambda: out.exists() and len(finished(out)) >= 2)
         driver.kill()
         driver.communicate()

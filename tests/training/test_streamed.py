@@ -247,7 +247,13 @@ def test_an_array_larger_than_the_allowed_memory_gives_the_step_of_the_array_in_
     [
         ({"weight": torch.ones(3, 4, dtype=torch.int64)}, TypeError, "weight must be a floating-point tensor, got"),
         ({"x": torch.ones(50, 5)}, ValueError, r"must have shapes \[k, d\], \[k\] and \[n, d\], got \[3, 4\], \[3\]"),
-        ({"bias": torch.ones(2)}, ValueError, r"must have shapes \[k, d\], \[k\] and \[n, d\]"),
+        (
+            {"bias": torch.ones(3, dtype=torch.float32)},
+            TypeError,
+            "bias must have the weight's type torch.float64, got",
+        ),
+        ({"x": np.ones((50, 4))}, TypeError, "x must be a tensor, got ndarray; wrap an array by torch.from_numpy"),
+        ({"bias": torch.ones(2).double()}, ValueError, r"must have shapes \[k, d\], \[k\] and \[n, d\]"),
         ({"probs": torch.ones(50, 3)}, ValueError, "probs must have shape .* and the weight's type torch.float64"),
         ({"targets": torch.ones(49, 3).double()}, ValueError, r"targets must have shape \[50, 3\]"),
         ({"warm_start": True}, ValueError, "warm_start=True needs targets"),
@@ -262,6 +268,22 @@ def test_what_does_not_fit_is_refused(change, error, message):
     given = {"weight": weight, "bias": bias, "x": x, "solver": SOLVERS[0], **change}
     with pytest.raises(error, match=message):
         streamed_step(**given)
+
+
+def test_what_is_no_array_in_a_file_is_refused_by_name(tmp_path):
+    for name, content in {
+        "empty.npy": b"",
+        "text.npy": b"some text that is long enough",
+        "short.npy": b"\x93NUM",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is no .npy file of numbers: .*; write one with numpy.save"):
+            open_features(tmp_path / name)
+    np.savez(tmp_path / "two.npz", a=np.ones(3))
+    np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object))
+    for name in ("two.npz", "objects.npy"):
+        with pytest.raises(ValueError, match=r"is no \.npy file of numbers"):
+            open_features(tmp_path / name)
 
 
 def test_no_steps_are_refused():

@@ -8,7 +8,7 @@ import pytest
 
 import paperlib
 from paperlib.cli import main
-from paperlib.experiments import read_rows
+from paperlib.experiments import Row, read_rows, write_rows
 
 ROW = """
 from paperlib.experiments import Row, record
@@ -228,3 +228,35 @@ def test_help_loads_nothing_heavy():
     code = "import sys, paperlib.cli as c; c._parser().format_help(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_report_is_printed_or_written_whole(tmp_path, capsys):
+    root = Path(__file__).parent.parent
+    assert main(["report", str(root / "results")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("**Protocol:**") > 20
+    assert main(["report", str(root / "results"), "--out", str(tmp_path / "report.md")]) == 0
+    assert (tmp_path / "report.md").read_text().strip() == printed.strip()
+
+
+def test_a_report_of_a_folder_without_tables_is_refused(tmp_path, capsys):
+    assert main(["report", str(tmp_path / "none"), "--out", str(tmp_path / "report.md")]) == 2
+    assert "none" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diff_tells_by_its_exit_code_whether_something_changed(tmp_path, capsys):
+    columns = dict.fromkeys(("paper", "table", "dataset", "method", "metric", "device", "versions", "commit"), "x")
+    columns |= {"size": "smoke", "seconds": 0.0, "peak_memory": 0.0}
+    for name, shift in (("a", 0.0), ("b", 1.0)):
+        rows = [Row(**columns, seed=seed, value=seed**2 + shift + seed * shift / 50) for seed in range(8)]
+        write_rows(tmp_path / f"{name}.csv", rows)
+    a, b = str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
+    assert main(["diff", a, a]) == 0
+    assert "Identical (to rounding): 1 group" in capsys.readouterr().out
+    assert main(["diff", a, b]) == 1
+    assert "Changed beyond noise: 1 group" in capsys.readouterr().out
+    assert main(["diff", a, str(tmp_path / "none.csv")]) == 2
+    assert "none.csv" in capsys.readouterr().err
+    assert main(["diff", a, b, "--level", "2"]) == 2
+    assert "must be above 0 and below 1" in capsys.readouterr().err

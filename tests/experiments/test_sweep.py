@@ -1,6 +1,7 @@
 """Sweeps, in this process and on Dask clusters; those that kill processes do it to real ones."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from paperlib.cli import main
 from paperlib.experiments import read_rows
 from paperlib.experiments.grid import GridCell, read_grid
 from paperlib.experiments.sweep import Finished, run_cell, run_sweep, summary
+from paperlib.experiments.sweep_progress import Progress
 
 NOTEBOOK = """
 import os, time
@@ -254,6 +256,22 @@ def test_a_full_disk_fails_a_cell_and_keeps_those_before(sweep_file, tmp_path, m
     assert finished(tmp_path / "out") == {cells[0].identity, cells[2].identity}
     assert squares(tmp_path / "out") == [(0, 0.0), (2, 4.0)]
     assert [one.state for one in run_sweep(cells, tmp_path / "out")] == ["was there", "done", "was there"]
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(sweep_file, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    (cell,) = read_grid(sweep_file(1))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Progress(3) as progress:
+        progress(Finished(cell, before=True))
+        progress(Finished(cell, 1.0, "broke"))
+        shown = progress.bar.format_dict
+    assert (shown["n"], shown["initial"], shown["total"]) == (2, 1, 3)  # what was there tells nothing of the speed
+    assert "2/3" in sys.stderr.getvalue()
+    assert "1 failed" in sys.stderr.getvalue()
 
 
 def test_a_summary_of_many_cells_shows_those_that_failed(sweep_file):

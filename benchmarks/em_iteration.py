@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
-from collections.abc import Callable
 
 import torch
+from timing import seconds
 
 from paperlib.pseudo_labels._rows import Rows
 from paperlib.pseudo_labels.em import ReverseCrossEntropy
 
 ROUNDS = 40
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Wall-clock seconds of a call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def main() -> None:

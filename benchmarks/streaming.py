@@ -15,13 +15,14 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from timing import seconds
 from torch import Tensor, distributed, multiprocessing
 
 from paperlib.experiments.results import Row, peak_memory, stamp, write_rows
@@ -34,13 +35,6 @@ SIZES, D, K = (100_000, 1_000_000), 64, 10
 CHUNK = 2**20 // D  # rows, as in a step
 LENGTHS = (10, 1000, 10 * (D + 2) + 2)  # of the vectors that are all-reduced; the last is what a step exchanges
 CALLS = 200
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Wall-clock seconds of a call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def fetched() -> int:

@@ -158,7 +158,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out or (file.with_suffix("") if file.suffix else f"{file}.cells")).expanduser()
     if arguments.dry_run:
         for cell in cells:
-            print(cell.identity, "finished" if (out / "cells" / cell.identity).is_dir() else "to run  ", cell)
+            print(cell.identity, "finished" if cell.place(out).is_dir() else "to run  ", cell)
         return 0
 
     from paperlib.experiments.sweep import run_sweep, summary

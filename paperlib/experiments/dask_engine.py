@@ -76,7 +76,7 @@ def run(client: Client, cells: Iterable[GridCell], folder: str, kernel: str) -> 
     from distributed import as_completed
 
     futures = {
-        client.submit(run_cell, cell, folder, kernel, cell.identity, pure=False, priority=-place): cell
+        client.submit(run_cell, cell, folder, kernel, pure=False, priority=-place): cell
         for place, cell in enumerate(cells)
     }
     waiting = as_completed(futures)
@@ -92,7 +92,7 @@ def run(client: Client, cells: Iterable[GridCell], folder: str, kernel: str) -> 
 
 
 def _seen_here(one: Finished, folder: str) -> Finished:
-    if one.problem or os.path.isdir(os.path.join(folder, "cells", one.cell.identity)):
+    if one.problem or one.cell.place(folder).is_dir():
         return one
     problem = f"a worker finished it, but {folder} here does not hold it; choose a folder that all machines see"
     return Finished(one.cell, one.seconds, problem)

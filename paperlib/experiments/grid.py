@@ -7,13 +7,13 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import paperlib
-from paperlib.experiments.parameters import ParameterError, check_parameters, declared_parameters
-from paperlib.experiments.sizes import mapping, nearest, size_parameters
+from paperlib.experiments.parameters import ParameterError, check_parameters, declared_parameters, nearest
+from paperlib.experiments.sizes import mapping, size_parameters
 
 KEYS = ("notebook", "size", "parameters", "grid")
 
@@ -25,18 +25,18 @@ class GridCell:
     Attributes:
         notebook: absolute path.
         parameters: what is given to it, by name.
-        varied: those that differ from cell to cell of its grid.
-        identity: hash of the notebook's name and code, its parameters (defaults too) and the library's version, twelve
-            hexadecimal digits. Prose and outputs of a notebook do not enter, nor does the folder where it lies.
+        identity: as `identity_of` gives it, when and where the cell was made.
+        varied: the parameters that differ from cell to cell of its grid.
     """
 
     notebook: str
     parameters: Mapping[str, Any]
+    identity: str
     varied: tuple[str, ...] = ()
-    identity: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "identity", _identity(self.notebook, self.parameters))
+    def place(self, out: str | os.PathLike[str]) -> Path:
+        """Its folder in that of the sweep; it is there when the cell is finished, and not before."""
+        return Path(out) / "cells" / self.identity
 
     def __str__(self) -> str:
         values = ", ".join(f"{name}={self.parameters[name]}" for name in self.varied)
@@ -97,15 +97,27 @@ def _cells(sweep: Mapping[str, Any], folder: Path) -> Iterator[GridCell]:
         if name in given:
             raise ParameterError(f"{name!r} stands under `parameters:` and under `grid:`; it may stand under one")
     fixed |= check_parameters(declared, given)
+    varied = tuple(name for name, values in grid.items() if len(values) > 1)
+    code = _code(notebook)
     for values in itertools.product(*grid.values()):
-        chosen = check_parameters(declared, dict(zip(grid, values, strict=True)))
-        yield GridCell(str(notebook), fixed | chosen, tuple(name for name, all_ in grid.items() if len(all_) > 1))
+        chosen = fixed | check_parameters(declared, dict(zip(grid, values, strict=True)))
+        yield GridCell(str(notebook), chosen, _hash(notebook.name, code, declared | chosen), varied)
 
 
-def _identity(notebook: str, parameters: Mapping[str, Any]) -> str:
+def identity_of(notebook: str | os.PathLike[str], parameters: Mapping[str, Any]) -> str:
+    """Hash of a notebook's name and code, its parameters (defaults too) and the library's version.
+
+    Twelve hexadecimal digits. Prose and outputs of the notebook do not enter, nor does the folder where it lies.
+    """
+    return _hash(Path(notebook).name, _code(notebook), declared_parameters(notebook) | dict(parameters))
+
+
+def _code(notebook: str | os.PathLike[str]) -> list[str]:
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    values = declared_parameters(notebook) | dict(parameters)
-    known = {name: repr(value) for name, value in values.items()}
-    text = json.dumps([Path(notebook).name, code, known, paperlib.__version__], sort_keys=True)
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def _hash(name: str, code: list[str], values: Mapping[str, Any]) -> str:
+    known = {parameter: repr(value) for parameter, value in values.items()}
+    text = json.dumps([name, code, known, paperlib.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

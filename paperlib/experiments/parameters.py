@@ -89,6 +89,12 @@ def check_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> d
     return {name: _typed(name, value, _default(defaults, name)) for name, value in given.items()}
 
 
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A question that a misspelt word deserves, or nothing."""
+    near = difflib.get_close_matches(word, list(words), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def _default(defaults: Mapping[str, Any], name: str) -> Any:
     if name not in defaults:
         raise ParameterError(_unknown(name, list(defaults)))
@@ -138,9 +144,7 @@ def _is_plain(value: Any) -> bool:
 def _unknown(name: str, declared: list[str]) -> str:
     if not declared:
         return f"parameter {name!r} is not known: the notebook declares none (it has no cell tagged 'parameters')"
-    near = difflib.get_close_matches(name, declared, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"parameter {name!r} is not known{hint}; the notebook declares: {', '.join(declared)}"
+    return f"parameter {name!r} is not known{nearest(name, declared)}; the notebook declares: {', '.join(declared)}"
 
 
 def _read(name: str, text: str, default: Any) -> Any:

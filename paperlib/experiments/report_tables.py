@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from paperlib.experiments.parameters import nearest
 from paperlib.experiments.results import check_line
 from paperlib.experiments.yaml_files import read_yaml
 
@@ -128,9 +128,7 @@ def _table(entry: Any) -> Table:
         raise TypeError(f"{entry!r} is no mapping; give {', '.join(REQUIRED)} and more")
     for key in entry:
         if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ValueError(f"unknown key {key!r}{hint}; a table has {', '.join(KEYS)}")
+            raise ValueError(f"unknown key {key!r}{nearest(str(key), KEYS)}; a table has {', '.join(KEYS)}")
     if missing := [key for key in REQUIRED if key not in entry]:
         raise ValueError(f"{', '.join(missing)} missing")
     return Table(**entry)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paperlib.experiments.parameters import ParameterError, check_parameters, declared_parameters
+from paperlib.experiments.parameters import ParameterError, check_parameters, declared_parameters, nearest
 from paperlib.experiments.results import SIZES
 
 FILE = "sizes.yml"
@@ -69,9 +68,3 @@ def mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise ParameterError(f"{where} must hold lines such as `name: value`; it holds {value!r}")
     return value
-
-
-def nearest(word: str, words: Any) -> str:
-    """A question that a misspelt word deserves, or nothing."""
-    near = difflib.get_close_matches(word, list(words), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from paperlib.experiments.grid import GridCell
+from paperlib.experiments.grid import GridCell, identity_of
 from paperlib.experiments.results import read_rows, write_rows
 from paperlib.experiments.run import RunError, load_papermill, run_notebook
 from paperlib.experiments.store import ROWS
@@ -91,7 +91,7 @@ def run_sweep(
     with _engine(workers, scheduler) as engine, _alone_in(folder):
         todo = []
         for cell in cells:
-            if (folder / "cells" / cell.identity).is_dir():
+            if cell.place(folder).is_dir():
                 note(Finished(cell, before=True))
             else:
                 todo.append(cell)
@@ -105,17 +105,16 @@ def run_sweep(
     return [found[cell.identity] for cell in cells]
 
 
-def run_cell(cell: GridCell, folder: str, kernel: str, identity: str) -> Finished:
+def run_cell(cell: GridCell, folder: str, kernel: str) -> Finished:
     """Run one cell and put it in its place, here or on a worker; a failure is an answer, not an exception.
 
     Args:
-        cell: what to run.
+        cell: what to run. A worker with another library or notebook finds another identity, and does not.
         folder: of the sweep.
         kernel: name of the Jupyter kernel.
-        identity: as the one who asks computed it. A worker with another library or notebook computes another.
     """
     began = time.perf_counter()
-    place, failed = Path(folder) / "cells" / identity, Path(folder) / "failed" / identity
+    place, failed = cell.place(folder), Path(folder) / "failed" / cell.identity
     if place.is_dir():  # by one who was thought dead
         return Finished(cell)
 
@@ -123,12 +122,12 @@ def run_cell(cell: GridCell, folder: str, kernel: str, identity: str) -> Finishe
         return Finished(cell, time.perf_counter() - began, problem)
 
     try:
-        here = GridCell(cell.notebook, cell.parameters).identity
-        if here != identity:
+        if identity_of(cell.notebook, cell.parameters) != cell.identity:
             return answer(f"{socket.gethostname()} has another version of paperlib or of {cell.notebook}")
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{identity}-", dir=place.parent, ignore_cleanup_errors=True) as name:
-            scratch = Path(name) / identity
+        hidden = f".{cell.identity}-"
+        with tempfile.TemporaryDirectory(prefix=hidden, dir=place.parent, ignore_cleanup_errors=True) as name:
+            scratch = Path(name) / cell.identity
             try:
                 run_notebook(cell.notebook, scratch, parameters=cell.parameters, kernel=kernel)
             except RunError as error:
@@ -152,7 +151,7 @@ def _merge(found: dict[str, Finished], folder: Path) -> None:
     """Write the rows of all that is finished; a cell whose rows cannot be read is one that failed."""
     rows = []
     for identity, one in found.items():
-        path = folder / "cells" / identity / ROWS
+        path = one.cell.place(folder) / ROWS
         if not one.problem and path.exists():
             try:
                 rows += read_rows(path)
@@ -169,7 +168,7 @@ Engine = Callable[[Iterable[GridCell], str, str], Iterator[Finished]]
 def _engine(workers: int | None, scheduler: str | None) -> Iterator[Engine]:
     """What runs cells: this process, or a client of Dask."""
     if workers is None and scheduler is None:
-        yield lambda cells, folder, kernel: (run_cell(cell, folder, kernel, cell.identity) for cell in cells)
+        yield lambda cells, folder, kernel: (run_cell(cell, folder, kernel) for cell in cells)
         return
     from paperlib.experiments import dask_engine
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from paperlib.experiments.grid import GridCell, read_grid
+from paperlib.experiments.grid import identity_of, read_grid
 from paperlib.experiments.parameters import ParameterError
 
 PARAMETERS = "seed = 0\nrate = 0.1\nmethods = ['a']\nsize = 'smoke'"
@@ -67,22 +67,22 @@ def test_yaml_s_idea_of_a_small_number_is_understood(tmp_path):
 
 def test_the_identity_depends_on_code_and_parameters_and_on_nothing_else(tmp_path):
     path = notebook(tmp_path / "a")
-    identity = GridCell(str(path), {"seed": 1}).identity
+    identity = identity_of(path, {"seed": 1})
     assert len(identity) == 12
-    assert GridCell(str(path), {"seed": 1, "rate": 0.1}).identity == identity  # a default that is given
-    assert GridCell(str(path), {"rate": 0.1, "seed": 1}).identity == identity
-    assert GridCell(str(path), {"seed": 2}).identity != identity
+    assert identity_of(path, {"seed": 1, "rate": 0.1}) == identity  # a default that is given
+    assert identity_of(path, {"rate": 0.1, "seed": 1}) == identity
+    assert identity_of(path, {"seed": 2}) != identity
     elsewhere = notebook(tmp_path / "b", text="other prose")
-    assert GridCell(str(elsewhere), {"seed": 1}).identity == identity
+    assert identity_of(elsewhere, {"seed": 1}) == identity
     changed = notebook(tmp_path / "c", PARAMETERS, "print(seed + 1)")
-    assert GridCell(str(changed), {"seed": 1}).identity != identity
+    assert identity_of(changed, {"seed": 1}) != identity
 
 
 def test_the_identity_depends_on_the_library_s_version(tmp_path, monkeypatch):
     path = str(notebook(tmp_path))
-    before = GridCell(path, {}).identity
+    before = identity_of(path, {})
     monkeypatch.setattr("paperlib.__version__", "99.0")
-    assert GridCell(path, {}).identity != before
+    assert identity_of(path, {}) != before
 
 
 @pytest.mark.parametrize(

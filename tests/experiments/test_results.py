@@ -4,27 +4,9 @@ import math
 import os
 
 import pytest
+from example_row import row
 
-from paperlib.experiments import Row, peak_memory, read_rows, results, stamp, write_rows
-
-
-def row(**changes):
-    values = {
-        "paper": "zhang2023entropy",
-        "table": "table 1",
-        "dataset": "digits/all",
-        "method": 'mutual information, gamma=1e-4, "kmeans" start',
-        "size": "smoke",
-        "seed": 0,
-        "metric": "accuracy",
-        "value": 0.1 + 0.2,
-        "seconds": 1.5,
-        "peak_memory": 210.0,
-        "device": "cpu",
-        "versions": "python 3.11.7, torch 2.13.0",
-        "commit": "0123456789ab",
-    }
-    return Row(**values | changes)
+from paperlib.experiments import peak_memory, read_rows, results, stamp, write_rows
 
 
 def test_the_columns_are_those_of_the_architecture_in_this_order():

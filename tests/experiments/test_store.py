@@ -6,33 +6,14 @@ import subprocess
 import sys
 
 import pytest
+from example_row import row
 
-from paperlib.experiments import Row, append_rows, merge_rows, read_rows, record, write_rows
-
-
-def row(**changes):
-    values = {
-        "paper": "none",
-        "table": "table 1",
-        "dataset": "digits/all",
-        "method": 'mutual information, "kmeans" start',
-        "size": "smoke",
-        "seed": 0,
-        "metric": "accuracy",
-        "value": 0.1 + 0.2,
-        "seconds": 1.5,
-        "peak_memory": 210.0,
-        "device": "cpu",
-        "versions": "python 3.11.7, torch 2.13.0",
-        "commit": "0123456789ab",
-    }
-    return Row(**values | changes)
-
+from paperlib.experiments import append_rows, merge_rows, read_rows, record, write_rows
 
 WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_store import row
+from example_row import row
 from paperlib.experiments import append_rows
 path, writer, n, batch = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 print("ready", flush=True)

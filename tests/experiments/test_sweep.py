@@ -16,7 +16,7 @@ import pytest
 
 from paperlib.cli import main
 from paperlib.experiments import read_rows
-from paperlib.experiments.grid import GridCell, read_grid
+from paperlib.experiments.grid import GridCell, identity_of, read_grid
 from paperlib.experiments.sweep import Finished, run_cell, run_sweep, summary
 from paperlib.experiments.sweep_progress import Progress
 
@@ -118,7 +118,8 @@ def test_a_failed_cell_is_told_kept_apart_and_run_again(sweep_file, tmp_path, ca
     assert marks(tmp_path) == {0: (1, 1), 1: (2, 0), 2: (1, 1)}
     (cell,) = (cell for cell in read_grid(path) if cell.parameters["n"] == 1)
     (tmp_path / "notebooks" / "small.ipynb").write_text(Path(cell.notebook).read_text().replace("bad = 1", "bad = -1"))
-    mended = [GridCell(cell.notebook, cell.parameters | {"bad": -1})]
+    parameters = cell.parameters | {"bad": -1}
+    mended = [GridCell(cell.notebook, parameters, identity_of(cell.notebook, parameters))]
     (tmp_path / "out" / "failed" / cell.identity).rename(tmp_path / "out" / "failed" / mended[0].identity)
     assert [one.state for one in run_sweep(mended, tmp_path / "out")] == ["done"]
     assert list((tmp_path / "out" / "failed").iterdir()) == []
@@ -198,7 +199,7 @@ def test_a_folder_that_may_not_be_written_is_refused(sweep_file, tmp_path):
 
 def test_a_worker_with_another_library_does_not_run_the_cell(sweep_file, tmp_path):
     (cell,) = read_grid(sweep_file(1))
-    answer = run_cell(cell, str(tmp_path / "out"), "python3", "0123456789ab")
+    answer = run_cell(replace(cell, identity="0123456789ab"), str(tmp_path / "out"), "python3")
     assert "has another version of paperlib" in answer.problem
     assert marks(tmp_path) == {}
 
@@ -206,7 +207,7 @@ def test_a_worker_with_another_library_does_not_run_the_cell(sweep_file, tmp_pat
 def test_a_cell_that_another_finished_meanwhile_is_not_run(sweep_file, tmp_path):
     (cell,) = read_grid(sweep_file(1))
     (tmp_path / "out" / "cells" / cell.identity).mkdir(parents=True)
-    assert run_cell(cell, str(tmp_path / "out"), "python3", cell.identity).problem == ""
+    assert run_cell(cell, str(tmp_path / "out"), "python3").problem == ""
     assert marks(tmp_path) == {}
 
 
@@ -355,7 +356,7 @@ from paperlib.experiments.grid import read_grid
 from paperlib.experiments.sweep import run_cell
 
 with ThreadPoolExecutor(3) as pool:
-    run = [pool.submit(run_cell, cell, sys.argv[2], "python3", cell.identity) for cell in read_grid(sys.argv[1])]
+    run = [pool.submit(run_cell, cell, sys.argv[2], "python3") for cell in read_grid(sys.argv[1])]
     assert [future.result().problem for future in run] == ["", "", ""]
 """
 
@@ -371,5 +372,4 @@ def test_cells_of_one_process_do_not_share_their_rows(sweep_file, tmp_path):
 
 def test_a_cell_knows_nothing_of_where_its_grid_was(sweep_file):
     (cell,) = read_grid(sweep_file(1))
-    assert replace(cell, varied=()).identity == cell.identity
-    assert GridCell(cell.notebook, cell.parameters).identity == cell.identity
+    assert identity_of(cell.notebook, cell.parameters) == cell.identity

@@ -1,25 +1,30 @@
-"""The contrast of cluster predictions from column sums, against the matrix of all pairs, in turn and in one process.
+"""The contrast of cluster predictions from column sums, against the matrix of all pairs.
 
-Run: ``.venv/bin/python benchmarks/contrast.py``. Value and gradient of ``log_dot`` for both views of n samples, k = 10,
-float32, one thread. The rival writes down all pairs as one would, ``(P P').log()`` and cross-entropy. Both agree, which
-is checked.
+Run: ``.venv/bin/python benchmarks/contrast.py [--out results/performance.csv]``. Value and gradient of ``log_dot`` for
+both views of n samples, k = 10, float32, one thread. The rival writes down all pairs as one would, ``(P P').log()`` and
+cross-entropy. Both agree, which is checked.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from timing import arguments, keep, one_thread, race
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from paperlib.losses import probability_contrastive_loss
 
-ROUNDS = 9
-CLUSTERS = 10
+TABLE = "performance: contrast"
+SIZES, K = (32, 128, 512, 2048), 10
+
+
+def parser() -> argparse.ArgumentParser:
+    return arguments(__doc__)
 
 
 def all_pairs(logits_a: Tensor, logits_b: Tensor) -> Tensor:
@@ -31,32 +36,26 @@ def all_pairs(logits_a: Tensor, logits_b: Tensor) -> Tensor:
     return cross_entropy(scores, torch.arange(m).roll(m // 2))
 
 
-def step(loss: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> tuple[float, Tensor, Tensor]:
-    """Wall-clock seconds of value and gradient, the value, and the gradient of the first view."""
-    a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
-    start = time.perf_counter()
-    value = loss(a, b)
-    value.backward()
-    assert a.grad is not None
-    return time.perf_counter() - start, value.detach(), a.grad
+def step(loss: Callable[[Tensor, Tensor], Tensor], views: Tensor) -> tuple[Tensor, Tensor]:
+    """Value, and gradient by both views."""
+    views = views.detach().requires_grad_()
+    value = loss(*views)
+    return value.detach(), torch.autograd.grad(value, views)[0]
 
 
 def main() -> None:
-    """Print one line for each number of samples."""
-    torch.set_num_threads(1)
-    generator = torch.Generator().manual_seed(0)
-    print(f"medians of {ROUNDS} rounds, one thread")
-    for n in (256, 1024, 4096):
-        a, b = 3 * torch.randn(2, n, CLUSTERS, generator=generator)
-        times = []
-        for _ in range(ROUNDS + 1):
-            ours, value, gradient = step(probability_contrastive_loss, a, b)
-            theirs, expected, its_gradient = step(all_pairs, a, b)
-            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
-            torch.testing.assert_close(gradient, its_gradient, rtol=1e-3, atol=1e-6)
-            times.append((ours, theirs))
-        ours, theirs = (statistics.median(column) for column in zip(*times[1:], strict=True))
-        print(f"n = {n:5}: sums {1e3 * ours:8.2f} ms, all pairs {1e3 * theirs:8.2f} ms, ratio {theirs / ours:.1f}")
+    options = parser().parse_args()
+    one_thread()
+    rows, generator = [], torch.Generator().manual_seed(0)
+    for n in SIZES:
+        views = 3 * torch.randn(2, n, K, generator=generator)
+        losses = {"column sums": probability_contrastive_loss, "all pairs": all_pairs}
+        calls = {name: partial(step, loss, views) for name, loss in losses.items()}
+        (value, gradient), (expected, its_gradient) = (call() for call in calls.values())
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(gradient, its_gradient, rtol=1e-3, atol=1e-6)
+        rows += race(TABLE, f"two views, n={n}, k={K}, float32, 1 thread", calls, options.rounds)
+    keep(options.out, rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every claim of the five papers: one test a row of ``book/claims.yml``, called after its id.
 
-A claim without a verdict yet is tested to wait for its chapter, or for the rows of a command that we cannot run, so
-that its test fails on the day that they appear.
+A claim without a verdict yet is tested to wait for the rows of a command that we cannot run, so that its test fails on
+the day that they appear.
 """
 
 import ast
@@ -46,24 +46,20 @@ from paperlib.training import Gemini, minimize_full_batch
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = {row["id"]: row for row in yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["claims"]}
-PAGES_BUILT = re.findall(r"^\s*- file: (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"), re.M)
 RNG = np.random.default_rng
 
 
 def assert_waiting(claim):
-    """The verdict "not tested" is honest only while what will test the claim is not there: its chapter, or its rows."""
+    """The verdict "not tested" is honest only while the rows that would test the claim are not there."""
     row = ROWS[claim]
     assert row["verdict"] == "not tested"
-    if "needs" in row:
-        _, _, module, *arguments = shlex.split(row["needs"].split("`")[1])
-        with pytest.raises(SystemExit) as left, contextlib.redirect_stdout(io.StringIO()) as said:
-            importlib.import_module(module).main(["--help"])
-        assert left.value.code == 0
-        assert {word for word in arguments if word.startswith("--")} <= set(re.findall(r"--[\w-]+", said.getvalue()))
-        rows = arguments[arguments.index("--out") + 1]
-        assert not (ROOT / rows).exists(), f"{rows} is there: test {claim!r} and give it a verdict"
-    else:
-        assert row["chapter"] not in PAGES_BUILT, f"{row['chapter']} is written: test {claim!r} and give it a verdict"
+    _, _, module, *arguments = shlex.split(row["needs"].split("`")[1])
+    with pytest.raises(SystemExit) as left, contextlib.redirect_stdout(io.StringIO()) as said:
+        importlib.import_module(module).main(["--help"])
+    assert left.value.code == 0
+    assert {word for word in arguments if word.startswith("--")} <= set(re.findall(r"--[\w-]+", said.getvalue()))
+    rows = arguments[arguments.index("--out") + 1]
+    assert not (ROOT / rows).exists(), f"{rows} is there: test {claim!r} and give it a verdict"
 
 
 def test_every_row_has_one_test_and_waits_in_it_exactly_where_it_has_no_verdict():

@@ -1,30 +1,38 @@
-"""Build the book so that a green answer can be trusted: `python tools/build_book.py` (standard library only).
+"""Build the book so that a green answer can be trusted: `python tools/build_book.py`.
 
 Jupyter Book alone lets four things pass: notebook outputs older than the library, pages left by an earlier build,
 pages outside the table of contents, and a zero exit code after a warning on some paths. So: the cache of executed
-notebooks is keyed by the library and its locked dependencies; every build starts from an empty folder; the result
-is checked here again; and only a checked result replaces `_build/html`.
+notebooks is keyed by the library, its locked dependencies, the rows in `results/` and the claims; every page is
+written into an empty folder; the result is checked here again; and only a checked result replaces `_build/html`.
+
+What Sphinx has read is kept from one green build to the next as long as nothing but the text of pages differs, and
+is dropped for every page whose text does (by its hash, not its date). So a change of prose costs one page to read.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARY = ("paperlib", "constraints.txt")
-INPUTS = (*LIBRARY, "book", "notebooks", "results", "_config.yml", "_toc.yml", "pyproject.toml", "tools/build_book.py")
+EXECUTED = ("paperlib", "constraints.txt", "results", "book/claims.yml")  # what outputs depend on, beside their cells
+INPUTS = (*EXECUTED, "book", "notebooks", "_config.yml", "_toc.yml", "pyproject.toml", "tools/build_book.py")
 CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"  # read by book/_ext/bookext.py
 CACHES_KEPT = 3
+KINDS = (".md", ".ipynb")
+READING = "read.json"
+CARDS = Path("_images", "social_previews")
 # What Sphinx itself adds beside the pages of the table of contents.
 GENERATED = re.compile(r"(index|genindex|search|py-modindex|prf-prf|_modules/.*|_static/.*)\.html")
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b:|Validation errors in config")
@@ -40,13 +48,15 @@ def files_under(path: Path) -> Iterator[Path]:
             yield from files_under(child)
 
 
-def content_key(root: Path, names: Iterable[str]) -> str:
+def content_key(root: Path, names: Iterable[str], *, leave_out: Container[str] = ()) -> str:
     """A hash of the content of the named files and folders, and of the Python that runs them."""
     digest = hashlib.sha256(sys.version.encode())
     for name in names:
         for file in files_under(root / name):
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            relative = file.relative_to(root).as_posix()
+            if relative not in leave_out:
+                digest.update(relative.encode() + b"\0")
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
@@ -57,11 +67,39 @@ def pages_of_toc(toc: Path) -> list[str]:
     return [re.sub(r"\.(md|ipynb|rst)$", "", match[1]) for match in found if match]
 
 
+def what_was_read(root: Path, pages: list[str]) -> dict[str, str]:
+    """A hash of each page's text by the page's name, and of all the rest, its place included, by the empty name."""
+    files = {
+        page: next((f"{page}{kind}" for kind in KINDS if (root / f"{page}{kind}").is_file()), page) for page in pages
+    }
+    hashes = {page: content_key(root, [file]) for page, file in files.items()}
+    return {"": content_key(root, INPUTS, leave_out=set(files.values())) + str(root), **hashes}
+
+
+def prepare_stage(stage: Path, reading: dict[str, str], cards: Path) -> None:
+    """Leave in ``stage`` what the last green build has read, but for the pages whose text is another now."""
+    record = stage / READING
+    try:
+        before = json.loads(record.read_text())
+    except (OSError, ValueError):
+        before = {}
+    if before.get("") != reading[""]:
+        shutil.rmtree(stage, ignore_errors=True)
+    record.unlink(missing_ok=True)  # written again when this build is green
+    shutil.rmtree(stage / "_build" / "html", ignore_errors=True)
+    if cards.is_dir():  # pictures for social media, named after a hash of what they say
+        shutil.copytree(cards, stage / "_build" / "html" / CARDS)
+    for page in before.keys() & reading.keys():
+        if before[page] != reading[page]:
+            (stage / "_build" / ".doctrees" / f"{page}.doctree").unlink(missing_ok=True)
+
+
 def run_jupyter_book(root: Path, stage: Path, cache: Path, log: Path) -> tuple[int, list[str]]:
     """Run the builder into ``stage``, showing and logging what it says; its exit code and its complaints."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root)]
     command += ["--path-output", str(stage), "--builder", "html", "-W", "-n", "--keep-going"]
     environment = os.environ | {CACHE_VARIABLE: str(cache), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # pages run side by side, one on a core
     complaints, shown = [], True
     with (
         log.open("w", encoding="utf-8") as record,
@@ -122,34 +160,38 @@ def build(root: Path, *, force: bool) -> int:
     """Build when something changed; zero when `_build/html` holds a book that passed every check."""
     started = time.monotonic()
     output = root / "_build"
-    html, stamp, log = output / "html", output / "book.key", output / "book.log"
+    html, stamp, log, stage = output / "html", output / "book.key", output / "book.log", output / ".stage"
     output.mkdir(exist_ok=True)
-    key = content_key(root, INPUTS)
-    if not force and (html / "index.html").is_file() and stamp.is_file() and stamp.read_text().strip() == key:
-        announce(html, "is up to date", started)
-        return 0
+    with FileLock(output / ".book.lock"):  # a second build waits, and then finds its work done
+        key = content_key(root, INPUTS)
+        if not force and (html / "index.html").is_file() and stamp.is_file() and stamp.read_text().strip() == key:
+            announce(html, "is up to date", started)
+            return 0
 
-    cache = output / "executed" / content_key(root, LIBRARY)
-    cache.mkdir(parents=True, exist_ok=True)
-    os.utime(cache)
-    keep_newest(cache.parent, CACHES_KEPT)
-    stage = Path(tempfile.mkdtemp(prefix=".stage-", dir=output))
-    try:
+        cache = output / "executed" / content_key(root, EXECUTED)
+        cache.mkdir(parents=True, exist_ok=True)
+        os.utime(cache)
+        keep_newest(cache.parent, CACHES_KEPT)
+        pages = pages_of_toc(root / "_toc.yml")
+        reading = what_was_read(root, pages)
+        if force:
+            shutil.rmtree(stage, ignore_errors=True)
+        prepare_stage(stage, reading, html / CARDS)
         exit_code, complaints = run_jupyter_book(root, stage, cache, log)
         built = stage / "_build" / "html"
-        faults = faults_of(built, pages_of_toc(root / "_toc.yml"), exit_code, complaints)
+        faults = faults_of(built, pages, exit_code, complaints)
         if faults:
             if (built / "reports").is_dir():
                 shutil.rmtree(output / "reports", ignore_errors=True)
                 shutil.copytree(built / "reports", output / "reports")
+            shutil.rmtree(stage, ignore_errors=True)
             print("\nThe book is NOT built:", *faults, sep="\n  - ", file=sys.stderr)
             print(f"  The whole log: {log}; tracebacks of notebooks: {output / 'reports'}", file=sys.stderr)
             return 1
         stamp.unlink(missing_ok=True)
         replace_folder(built, html)
+        (stage / READING).write_text(json.dumps(reading))
         stamp.write_text(key + "\n")
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     announce(html, "is built", started)
     return 0
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import platform
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
 from docutils import nodes
+from jupyter_cache import get_cache
+from myst_nb.core.execute import create_client
+from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
 
 SHARED_IDS = ("proof-content", "exercise-content", "solution-content")  # of each proof, exercise and solution
 CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"
@@ -55,8 +65,17 @@ def accelerator() -> str:
     return torch.cuda.get_device_name()
 
 
+class BuildFacts(SphinxDirective):
+    """``{build-facts}``: a table of what built this book: when, from what, on what, with which versions."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table; its page is read anew in every build."""
+        self.env.note_reread()
+        return self.parse_text_to_nodes(build_facts(Path(self.env.srcdir)))
+
+
 def build_facts(folder: Path) -> str:
-    """A Markdown table of what built this book: when, from what, on what, with which versions."""
+    """What built this book, as a Markdown table."""
     rows = {
         "built on": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit_of(folder),
@@ -69,13 +88,42 @@ def build_facts(folder: Path) -> str:
 
 
 def configure(app: Sphinx, config: Config) -> None:
-    """Fill in what is computed rather than typed: the cache folder, the site's address, the build facts."""
+    """Fill in what is computed rather than typed: the cache folder and the site's address."""
+    gc.set_threshold(1_000_000, 50, 50)  # parsed pages are millions of objects; looking through them took half the time
     if cache := os.environ.get(CACHE_VARIABLE):
         config.nb_execution_cache_path = cache
     repository = config.html_theme_options.get("repository_url", "")
     if repository:
         config.html_baseurl = config.ogp_site_url = pages_address(repository)
-    config.myst_substitutions = {**config.myst_substitutions, "build_facts": build_facts(Path(app.srcdir))}
+
+
+def execute_on_all_cores(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Execute what the cache lacks, a page a core; Sphinx, which reads one page after the other, then finds it there.
+
+    What fails here fails again when it is read, and is reported then.
+    """
+    quiet = logging.getLogger("execution ahead of reading")
+    quiet.setLevel(logging.CRITICAL)
+
+    def execute(docname: str) -> None:
+        path = str(env.doc2path(docname))
+        text = Path(path).read_text(encoding="utf-8")
+        if (reader := create_nb_reader(path, env.myst_config, env.mystnb_config, text)) is None:
+            return
+        started = time.monotonic()
+        with create_client(reader.read(text), path, env.mystnb_config, quiet, reader.read_fmt) as client:
+            if time.monotonic() - started > 1 and client.exec_metadata:
+                print(f"executed {docname} in {client.exec_metadata['runtime']:.0f} s", flush=True)
+
+    if env.mystnb_config.execution_mode == "cache":
+        get_cache(env.mystnb_config.execution_cache_path or ".jupyter_cache").list_cache_records()  # makes its tables
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(execute, docnames))
+
+
+def write_on_all_cores(app: Sphinx, env: BuildEnvironment) -> None:
+    """Write pages in as many processes as there are cores; reading them so is more than sphinx-proof allows."""
+    app.parallel = os.cpu_count() or 1
 
 
 def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
@@ -87,6 +135,21 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str,
 
     for kind in ("script_files", "css_files"):
         context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
+
+
+def launch_notebooks_only(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Lead the button for Colab, which opens notebooks, to that of the chapter; where there is none, drop it."""
+    plan = yaml.safe_load(Path(app.srcdir, "book", "chapters.yml").read_text(encoding="utf-8"))
+    of_chapter = {chapter["pages"][0]: chapter["pages"][-1] for part in plan.values() for chapter in part}
+    notebook = of_chapter.get(pagename, pagename)
+    buttons = context.get("header_buttons", [])
+    for group in [button for button in buttons if button.get("label") == "launch-buttons"]:
+        if not notebook.startswith("notebooks/"):
+            buttons.remove(group)
+        for button in group["buttons"]:
+            button["url"] = button["url"].replace(f"{pagename}.md", f"{notebook}.ipynb")
 
 
 def mend_doctree(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -127,8 +190,12 @@ def open_front_door(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", configure, priority=100)
+    app.add_directive("build-facts", BuildFacts)
+    app.connect("env-before-read-docs", execute_on_all_cores)
+    app.connect("env-updated", write_on_all_cores)
     app.connect("doctree-resolved", mend_doctree)
     app.connect("html-page-context", drop_thebe, priority=950)
+    app.connect("html-page-context", launch_notebooks_only, priority=502)  # the theme makes the button at 501
     app.connect("html-page-context", mend_citations)
     app.connect("build-finished", open_front_door, priority=100)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

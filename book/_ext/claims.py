@@ -93,11 +93,9 @@ class Claims(ClaimsDirective):
         return nodes.row("", text, verdict, self.evidence(claim), ids=[f"claim-{claim['id'].replace('_', '-')}"])
 
     def evidence(self, claim: dict[str, str]) -> nodes.entry:
-        """Links to the page and the tests; or the chapter that waits, or what is needed and not there."""
+        """Links to the page and the tests; or what is needed and not there."""
         shown, tests = nodes.entry(), [f"{TESTS}::test_{claim['id']}"]
-        if "chapter" in claim:
-            shown += nodes.paragraph(text=f"to come: {self.title_of(claim['chapter'])}")
-        elif "needs" in claim:
+        if "needs" in claim:
             shown += self.markdown(f"needs {claim['needs']}", nodes.container(classes=["needs"]))
         elif "::" in claim["link"]:
             tests.append(claim["link"])

@@ -76,12 +76,13 @@
     return theta.map((v) => (v * spread) / (Math.sqrt(square) || 1));
   }
 
-  /** Twelve boundaries that halve the points, one every 15 degrees, as starts of a descent. */
-  function halvings(x) {
+  /** Twelve boundaries, one every 15 degrees, with a share of the points on one side, as starts of a descent. */
+  function halvings(x, share = 1 / 2) {
+    const rank = share * x.length;
     return Array.from({ length: 12 }, (_, i) => {
       const c = Math.cos((i * Math.PI) / 12), s = Math.sin((i * Math.PI) / 12);
       const t = x.map((p) => c * p[0] + s * p[1]).sort((u, v) => u - v);
-      return [c, s, -(t[(t.length - 1) >> 1] + t[t.length >> 1]) / 2];
+      return [c, s, -(t[Math.ceil(rank) - 1] + t[Math.floor(rank)]) / 2];
     });
   }
 
@@ -209,17 +210,21 @@
       this.x[i] = [x, y].map((v, j) => Math.max(0.3 - this.half[j], Math.min(this.half[j] - 0.3, v)));
     }
 
+    /** How far each of what can be moved is from a place. */
+    away(x, y) {
+      return this.x.map((p) => Math.hypot(p[0] - x, p[1] - y));
+    }
+
     /** Lets points be moved, by mouse, finger, pen and keyboard. */
     listen(svg) {
       const nodes = [...svg.querySelectorAll(".pl-point")];
-      let dragged = null, pending = false;
+      let dragged = null, grip = null, pending = false;
       const place = (event) => { // from the screen to the plane
         const box = svg.getBoundingClientRect(), [a, b] = this.half, unit = (2 * a) / box.width;
         return [(event.clientX - box.left) * unit - a, b - (event.clientY - box.top) * unit, REACH * unit];
       };
-      const nearest = (event) => { // the target is the point nearest to the finger, so it may be larger than the mark
-        const [x, y, reach] = place(event), far = this.x.map((p) => Math.hypot(p[0] - x, p[1] - y));
-        const i = far.indexOf(Math.min(...far));
+      const nearest = (event) => { // the target is what is nearest to the finger, so it may be larger than the mark
+        const [x, y, reach] = place(event), far = this.away(x, y), i = far.indexOf(Math.min(...far));
         return far[i] < reach ? i : null;
       };
       const choose = (i) => {
@@ -234,12 +239,13 @@
         dragged = nearest(event);
         if (dragged === null) return;
         event.preventDefault();
+        grip = place(event).slice(0, 2).map((v, j) => this.x[dragged][j] - v);
         svg.setPointerCapture(event.pointerId);
         choose(dragged);
       });
       svg.addEventListener("pointermove", (event) => {
         if (dragged === null) return;
-        this.move(dragged, ...place(event));
+        this.move(dragged, ...grip.map((v, j) => v + place(event)[j]));
         if (pending) return;
         pending = true;
         requestAnimationFrame(() => { pending = false; if (dragged !== null) this.solve({ warm: true }); });

@@ -17,16 +17,23 @@
     return [...x.map((v) => [v + shear, 1.5]), ...x.map((v) => [v - shear, -1.5])];
   }
 
+  const CERTAIN = 1000; // a logit of which the entropy is zero in double precision
+
   /** Entropy clustering by descent from 39 fixed starts (or from `warm` alone); the lowest loss wins.
    *
    * The starts: the K-means cut and 12 directions through the median, each at three norms. `fromCut` is the lowest
-   * loss that the K-means cut leads to, so that a reader sees what a single start would have missed.
+   * loss that the K-means cut leads to, so that a reader sees what a single start would have missed. Where fairness
+   * weighs less than one there are starts through other quantiles as well, and all points in one cluster: no boundary,
+   * at the price of fairness ln 2, which is the limit of b without bound.
    */
   function fit(x, gamma, { fairness = 1, warm = null, cut = warm ? null : kmeans(x) } = {}) {
-    const starts = warm ? [warm]
-      : [[...cut.w, cut.b], ...halvings(x)].flatMap((line) => [1, 3, 9].map((spread) => rescale(x, line, spread)));
+    const shares = fairness < 1 ? [0.1, 0.25, 0.5, 0.75, 0.9] : [0.5];
+    const lines = warm ? [] : [[...cut.w, cut.b], ...shares.flatMap((share) => halvings(x, share))];
+    const starts = warm ? [warm] : lines.flatMap((line) => [1, 3, 9].map((spread) => rescale(x, line, spread)));
     const found = starts.map((start) => minimise((theta) => evaluate(x, theta, gamma, fairness), start));
-    const best = found.reduce((a, b) => (b.loss < a.loss ? b : a));
+    let best = found.reduce((a, b) => (b.loss < a.loss ? b : a));
+    const one = { theta: [0, 0, CERTAIN], loss: fairness * Math.LN2 };
+    if (!warm && fairness < 1 && !(best.loss < one.loss - 1e-12)) best = one; // some descents tend to it
     const fromCut = warm ? null : Math.min(...found.slice(0, 3).map((end) => end.loss));
     return { w: best.theta.slice(0, 2), b: best.theta[2], loss: best.loss, starts: starts.length, fromCut };
   }
@@ -58,22 +65,28 @@
     return { labels, centers, sse, w, b: (dot(centers[0], centers[0]) - dot(centers[1], centers[1])) / 2 };
   }
 
-  /** The best classifier at each of `steps` + 1 angles between two boundaries {w, b}, the shorter way round. */
-  function turn(x, gamma, from, to, steps) {
+  /** The best classifier at each of `steps` + 1 angles between two boundaries {w, b}, the shorter way round.
+   *
+   * It is followed from the first to the last, and back; where the two differ, the lower loss wins.
+   */
+  function turn(x, gamma, from, to, { steps = 120, fairness = 1 } = {}) {
     const start = Math.atan2(from.w[1], from.w[0]), whole = Math.atan2(to.w[1], to.w[0]) - start;
     const sweep = whole - 2 * Math.PI * Math.round(whole / (2 * Math.PI));
     const [u, v, bias] = rescale(x, [...from.w, from.b], 3);
-    let z = [Math.hypot(u, v), bias]; // norm and bias; each angle starts where the last one ended
-    return Array.from({ length: steps + 1 }, (_, i) => {
+    const follow = (order, z) => order.map((i) => { // norm and bias; each angle starts where the last one ended
       const angle = start + (sweep * i) / steps, c = Math.cos(angle), s = Math.sin(angle);
       const best = minimise((point) => {
-        const { loss, gradient } = evaluate(x, [point[0] * c, point[0] * s, point[1]], gamma);
+        const { loss, gradient } = evaluate(x, [point[0] * c, point[0] * s, point[1]], gamma, fairness);
         return { loss, gradient: [gradient[0] * c + gradient[1] * s, gradient[2]] };
       }, z, { tolerance: 1e-6 });
       z = best.theta;
       const turned = Math.abs((sweep * i * 180) / (steps * Math.PI)); // degrees
       return { w: [z[0] * c, z[0] * s], b: z[1], loss: best.loss, turned };
     });
+    const order = Array.from({ length: steps + 1 }, (_, i) => i);
+    const there = follow(order, [Math.hypot(u, v), bias]);
+    const back = follow([...order].reverse(), [Math.hypot(...to.w), to.b]).reverse();
+    return order.map((i) => (back[i].loss < there[i].loss ? back[i] : there[i]));
   }
 
   const loss = (x, theta, gamma, fairness) => evaluate(x, theta, gamma, fairness).loss;
@@ -82,7 +95,7 @@
 
   // ------------------------------------------------------------------------------------------- the element
 
-  const SECONDS = 3.5, GAMMA = 0.01; // of the turn; at the start
+  const SECONDS = 3.5, GAMMA = 0.01, FAIRNESS = 1; // of the turn; at the start
   const TITLES = { kmeans: "K-means", entropy: "Entropy clustering" };
   const matches = (a, b) => a.filter((k, i) => k === b[i]).length;
   let made = 0;
@@ -102,7 +115,12 @@
       <p class="pl-help" id="${id}-help">Drag a point. By keyboard: Tab to a point, arrow keys move it, Page Up and Page
         Down choose another.</p>
       <div class="pl-controls">
-        <label>γ, the norm penalty <input type="range" min="-4" max="-1" step="0.05"><output></output></label>
+        <div class="ts-sliders">
+          <label><span>γ, the norm penalty</span><input type="range" data-set="gamma" min="-4" max="-1"
+            step="0.05"><output></output></label>
+          <label><span>λ, the fairness weight</span><input type="range" data-set="fairness" min="0" max="3"
+            step="0.05"><output></output></label>
+        </div>
         <button type="button" data-do="play">Play</button><button type="button" data-do="shear">Shear</button>
         <button type="button" data-do="reset">Reset</button>
       </div>
@@ -114,12 +132,16 @@
 
     build() {
       this.innerHTML = skeleton(`two-strips-${++made}`, this.half);
-      this.slider = this.querySelector("input");
-      this.slider.addEventListener("input", () => this.solve());
-      const act = { play: () => this.toggle(), shear: () => this.reset(1.5), reset: () => this.reset(0, GAMMA) };
+      this.sliders = [...this.querySelectorAll("input")];
+      this.sliders.forEach((slider) => slider.addEventListener("input", () => this.solve()));
+      const start = () => {
+        [Math.log10(GAMMA), FAIRNESS].forEach((value, i) => { this.sliders[i].value = value; });
+        this.reset(0);
+      };
+      const act = { play: () => this.toggle(), shear: () => this.reset(1.5), reset: start };
       this.querySelectorAll("button").forEach((button) => button.addEventListener("click", act[button.dataset.do]));
       this.querySelectorAll("svg").forEach((svg) => this.listen(svg));
-      this.reset(0, GAMMA);
+      start();
       if (still.matches) return;
       this.prepare(); // wait on the K-means cut until the figure is seen, then turn once
       this.watcher = new IntersectionObserver((entries) => {
@@ -135,55 +157,59 @@
       this.watcher?.disconnect();
     }
 
-    reset(shear, gamma) {
+    reset(shear) {
       this.x = points(shear);
-      if (gamma) this.slider.value = Math.log10(gamma);
       this.solve();
     }
 
     /** Solves both problems for the present points; while something is dragged, from the last boundary only. */
     solve({ warm = false } = {}) {
       const before = { kmeans: this.kmeans?.w ?? [1, 0], entropy: this.entropy?.w ?? [0, 1] }, n = this.x.length;
-      const gamma = (this.gamma = 10 ** this.slider.value);
+      const [gamma, fairness] = [10 ** this.sliders[0].value, Number(this.sliders[1].value)];
+      Object.assign(this, { gamma, fairness });
       this.stop();
       let cut = kmeans(this.x);
-      let line = fit(this.x, gamma, warm ? { warm: [...this.entropy.w, this.entropy.b] } : { cut });
+      let line = fit(this.x, gamma, { fairness, ...(warm ? { warm: [...this.entropy.w, this.entropy.b] } : { cut }) });
       // The names of clusters are free: A stays where it was, and in the right panel where K-means has it.
       if (dot(cut.w, before.kmeans) < 0) cut = { ...flip(cut), labels: cut.labels.map((k) => 1 - k) };
       const same = matches(sides(this.x, line), cut.labels);
       if (same < n / 2 || (same === n / 2 && dot(line.w, before.entropy) < 0)) line = flip(line);
       Object.assign(this, { kmeans: cut, entropy: line });
+      this.querySelector("[data-do=play]").disabled = Math.hypot(...line.w) < 1e-6; // no boundary to turn to
       this.draw();
     }
 
     /** Shows the solutions, or in the right panel one frame of the turn. */
     draw(frame) {
-      const { x, gamma, kmeans: cut, entropy } = this, shown = frame ?? entropy, labels = sides(x, shown);
+      const { x, gamma, fairness, kmeans: cut, entropy } = this, shown = frame ?? entropy, labels = sides(x, shown);
       const n = x.length, equal = matches(labels, cut.labels), agree = Math.max(equal, n - equal);
       const show = (name, line, k) => this.paint(this.querySelector(`[data-panel=${name}]`), TITLES[name], line, k);
       if (!frame) show("kmeans", { w: cut.w.map((v) => 100 * v), b: 100 * cut.b }, cut.labels); // steep: hard
       show("entropy", shown, labels);
       set(this.querySelector("[data-panel=entropy] .ts-ghost"), ends(cut));
-      this.put("output", number(gamma, 2));
       this.put("[data-value=kmeans]", `SSE ${cut.sse.toFixed(2)}`);
       this.put("[data-value=entropy]", `loss ${shown.loss.toFixed(4)}`);
-      this.slider.setAttribute("aria-valuetext", `gamma ${number(gamma, 2)}`);
+      const told = [["gamma", number(gamma, 2)], ["fairness weight", number(fairness, 3)]];
+      this.sliders.forEach((slider, i) => {
+        slider.setAttribute("aria-valuetext", told[i].join(" "));
+        slider.nextElementSibling.textContent = told[i][1];
+      });
       const { fromCut } = entropy;
       const stuck = fromCut - entropy.loss > 1e-6 ? ` (${fromCut.toFixed(4)} from the K-means cut)` : "";
-      const warm = "followed from the last boundary (1 start)";
-      const how = entropy.starts > 1 ? `best of ${entropy.starts} starts${stuck}` : warm;
+      const how = Math.abs(entropy.b) === CERTAIN ? "all points in one cluster, which costs λ ln 2"
+        : entropy.starts > 1 ? `best of ${entropy.starts} starts${stuck}` : "followed from the last boundary (1 start)";
       const right = frame
         ? `${Math.round(frame.turned)}° from the K-means cut, the best loss is ${frame.loss.toFixed(4)}`
         : `loss ${entropy.loss.toFixed(4)}, ${how}`;
       const text = `K-means: SSE ${cut.sse.toFixed(2)}, the global optimum, by enumeration. ` +
-        `Entropy clustering at γ = ${number(gamma, 2)}: ${right}. ` +
+        `Entropy clustering at γ = ${told[0][1]}, λ = ${told[1][1]}: ${right}. ` +
         `They agree on ${agree} of ${n} points (${Math.round((100 * agree) / n)} %).`;
       this.put(".ts-caption", text);
       if (!frame || !this.running) this.say(text); // a moving line is not read out, only where it comes to rest
     }
 
     begin() {
-      this.frames = turn(this.x, this.gamma, this.kmeans, this.entropy, 120);
+      this.frames = turn(this.x, this.gamma, this.kmeans, this.entropy, { fairness: this.fairness });
       this.draw(this.frames[0]);
     }
 

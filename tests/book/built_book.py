@@ -32,8 +32,19 @@ def built_pages() -> list[str]:
 
 
 @dataclass
+class View:
+    """What a page looks like at one width: by colour scheme, or once where schemes cannot differ."""
+
+    overflow: int
+    layout_shift: float
+    first_paint: float  # seconds
+    backgrounds: dict[str, float] = field(default_factory=dict)
+    axe: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass
 class Visit:
-    """What one visit to a page brought to light."""
+    """What a visit to a page at every width brought to light."""
 
     console_errors: list[str] = field(default_factory=list)
     page_errors: list[str] = field(default_factory=list)
@@ -43,9 +54,8 @@ class Visit:
     rendered: int = 0
     math_errors: int = 0
     images_without_text: list[str] = field(default_factory=list)
-    phone_overflow: int = 0
-    backgrounds: dict[str, float] = field(default_factory=dict)
-    axe: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    loaded: dict[str, int] = field(default_factory=dict)  # bytes by address, before compression
+    views: dict[str, View] = field(default_factory=dict)
 
 
 LUMINANCE = """() => {
@@ -63,16 +73,41 @@ MATH = """() => [
 IMAGES = """() => [...document.images]
   .filter((image) => !image.alt.trim() && image.getAttribute('role') !== 'presentation')
   .map((image) => image.src)"""
-# preload: axe would otherwise fetch style sheets itself, and miss.
-AXE = """async (options) => {
-  const found = await axe.run(document, {preload: false, resultTypes: ['violations'], ...options});
+LOADED = """() => Object.fromEntries(
+  [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    .map((entry) => [entry.name, entry.decodedBodySize]))"""
+OBSERVE_SHIFTS = """window.layoutShift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+}).observe({type: 'layout-shift', buffered: true});"""
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# preload: axe would otherwise fetch style sheets itself, and miss. Target sizes are those of WCAG 2.2, which axe only
+# looks at when asked to.
+AXE = """async (runOnly) => {
+  const options = {preload: false, resultTypes: ['violations'], rules: {'target-size': {enabled: true}}};
+  if (runOnly) Object.assign(options, {runOnly, rules: {}});
+  const found = await axe.run(document, options);
   return found.violations.map(({id, nodes}) => ({rule: id, nodes: nodes.slice(0, 3).map((node) => node.html)}));
 }"""
+ALL_RULES, COLOURS = None, ["color-contrast"]  # the latter is all that another colour scheme can change
 
 
-def look(page: Any, url: str, address: str, axe_script: str) -> Visit:
-    """Open ``url`` at both widths and in both colour schemes, and note everything that the tests ask about."""
+def look(browser: Any, url: str, address: str, axe_script: str) -> Visit:
+    """Open ``url`` at both widths, each in both colour schemes, and note everything that the tests ask about."""
     visit = Visit()
+    for width, viewport in {"desktop": DESKTOP, "phone": PHONE}.items():
+        # Transitions are off, so that a colour is measured and not its fading.
+        context = browser.new_context(viewport=viewport, color_scheme="light", reduced_motion="reduce")
+        try:
+            visit.views[width] = look_once(context.new_page(), url, address, axe_script, visit)
+        finally:
+            context.close()
+    return visit
+
+
+def look_once(page: Any, url: str, address: str, axe_script: str, visit: Visit) -> View:
+    """Open ``url`` at the width that the page has."""
 
     def note_request(request: Any) -> None:
         if not request.url.startswith((address, "data:", "blob:")):
@@ -83,18 +118,19 @@ def look(page: Any, url: str, address: str, axe_script: str) -> Visit:
     page.on("request", note_request)
     page.on("requestfailed", lambda request: visit.failed_requests.append(request.url))
     page.on("response", lambda reply: visit.failed_requests.append(reply.url) if reply.status >= 400 else None)
+    page.add_init_script(OBSERVE_SHIFTS)
 
     page.goto(url, wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise")
     visit.formulas, visit.rendered, visit.math_errors = page.evaluate(MATH)
     visit.images_without_text = page.evaluate(IMAGES)
+    visit.loaded = page.evaluate(LOADED)
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    view = View(*(page.evaluate(script) for script in (OVERFLOW, "window.layoutShift", FIRST_PAINT)))
     page.evaluate(axe_script)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme, timeout=5000)
-        visit.backgrounds[scheme] = page.evaluate(LUMINANCE)
-        # The structure of a page is the same in the dark; its colours are not.
-        visit.axe[scheme] = page.evaluate(AXE, {} if scheme == "light" else {"runOnly": ["color-contrast"]})
-    page.set_viewport_size(PHONE)
-    visit.phone_overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return visit
+        view.backgrounds[scheme] = page.evaluate(LUMINANCE)
+        view.axe[scheme] = page.evaluate(AXE, ALL_RULES if scheme == "light" else COLOURS)
+    return view

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from built_book import DESKTOP, HTML, Visit, look
+from built_book import HTML, Visit, look
 
 STATIC = Path(__file__).parents[2] / "book" / "_static"
 FLAGS = [
@@ -88,12 +88,7 @@ def visited(browser: Any, address: str, axe_script: str) -> Callable[[str], Visi
 
     @functools.cache
     def visit(name: str) -> Visit:
-        # Transitions are off, so that a colour is measured and not its fading.
-        context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
-        try:
-            return look(context.new_page(), f"{address}/{name}.html", address, axe_script)
-        finally:
-            context.close()
+        return look(browser, f"{address}/{name}.html", address, axe_script)
 
     return visit
 

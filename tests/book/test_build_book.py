@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,15 +86,22 @@ def test_every_line_of_the_table_of_contents_that_waits_names_a_planned_chapter(
 
 @pytest.mark.parametrize(
     ("change", "file"),
-    [("edited", "paperlib/a.py"), ("added", "paperlib/b.py"), ("edited", "constraints.txt")],
+    [
+        ("edited", "paperlib/a.py"),
+        ("added", "paperlib/b.py"),
+        ("edited", "constraints.txt"),
+        ("edited", "results/a.csv"),
+        ("edited", "book/claims.yml"),
+    ],
 )
-def test_the_cache_of_executed_notebooks_depends_on_the_library(tmp_path: Path, change: str, file: str) -> None:
-    (tmp_path / "paperlib").mkdir()
+def test_the_cache_of_executed_notebooks_depends_on_all_that_cells_read(tmp_path: Path, change: str, file: str) -> None:
+    for folder in ("paperlib", "results", "book"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "paperlib" / "a.py").write_text("x = 1\n")
     (tmp_path / "constraints.txt").write_text("torch==2\n")
-    before = build_book.content_key(tmp_path, build_book.LIBRARY)
+    before = build_book.content_key(tmp_path, build_book.EXECUTED)
     (tmp_path / file).write_text(change)
-    assert build_book.content_key(tmp_path, build_book.LIBRARY) != before
+    assert build_book.content_key(tmp_path, build_book.EXECUTED) != before
 
 
 def test_caches_and_hidden_files_do_not_count_as_content(tmp_path: Path) -> None:
@@ -150,7 +159,45 @@ def test_a_broken_page_turns_the_build_red_and_leaves_the_last_green_book_alone(
     assert red.returncode != 0
     assert "gone.md" in red.stderr
     assert "with a formula" in (mini_book / "_build" / "html" / "book" / "index.html").read_text()
-    assert list((mini_book / "_build").glob(".stage-*")) == []
+    assert not (mini_book / "_build" / ".stage").exists()
+
+
+PAGE_THAT_RUNS = """---
+file_format: mystnb
+kernelspec: {name: python3, display_name: Python 3}
+---
+
+# A page that runs
+
+```{code-cell} python
+import matplotlib.pyplot as plt
+plt.plot([1, 2])
+plt.show()
+```
+"""
+
+
+@pytest.mark.slow
+def test_a_change_of_prose_costs_one_page_to_read_and_leaves_the_others_whole(mini_book: Path) -> None:
+    (mini_book / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n  - file: book/runs\n")
+    index, html = mini_book / "book" / "index.md", mini_book / "_build" / "html"
+    (mini_book / "book" / "runs.md").write_text(PAGE_THAT_RUNS)
+    first = build(mini_book)
+    assert first.returncode == 0, first.stdout + first.stderr
+
+    date = index.stat().st_mtime - 1000  # the text decides, not the date
+    index.write_text("# One page\n\nWith other words.\n")
+    os.utime(index, (date, date))
+    second = build(mini_book)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "0 added, 1 changed, 0 removed" in second.stdout
+    assert "other words" in (html / "book" / "index.html").read_text()
+    picture = re.search(r'src="\.\./(_images/[^"]+\.png)"', (html / "book" / "runs.html").read_text())
+    assert (html / picture[1]).stat().st_size > 0
+
+    (mini_book / "book" / "_static" / "custom.css").write_text("/* changed */")
+    third = build(mini_book)
+    assert "2 added, 0 changed, 0 removed" in third.stdout
 
 
 @pytest.mark.slow

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from built_book import Visit, built_pages
+from built_book import PHONE, ROOT, Visit, built_pages
 
 pytestmark = pytest.mark.browser
 # All tests of a page go to one worker, so that a page is visited once and not once a worker.
@@ -42,15 +45,15 @@ def test_every_formula_is_rendered(visited: Visited, name: str) -> None:
 
 
 @every_page
-def test_a_phone_never_scrolls_sideways(visited: Visited, name: str) -> None:
-    assert visited(name).phone_overflow <= 0
+def test_a_page_never_scrolls_sideways(visited: Visited, name: str) -> None:
+    assert {width: view.overflow for width, view in visited(name).views.items()} == {"desktop": 0, "phone": 0}
 
 
 @every_page
 def test_the_colour_scheme_follows_the_readers_preference(visited: Visited, name: str) -> None:
-    backgrounds = visited(name).backgrounds
-    assert backgrounds["light"] > 0.8
-    assert backgrounds["dark"] < 0.2
+    for view in visited(name).views.values():
+        assert view.backgrounds["light"] > 0.8
+        assert view.backgrounds["dark"] < 0.2
 
 
 @every_page
@@ -60,8 +63,74 @@ def test_every_image_has_a_text(visited: Visited, name: str) -> None:
 
 @every_page
 def test_axe_finds_exactly_what_the_allow_list_names(visited: Visited, name: str) -> None:
-    findings = [finding for scheme in visited(name).axe.values() for finding in scheme]
-    assert {finding["rule"] for finding in findings} == ALLOWED.get(name, {}).keys(), findings
+    views = visited(name).views
+    found = [(width, *where) for width, view in views.items() for where in view.axe.items() if where[1]]
+    assert {finding["rule"] for _, _, findings in found for finding in findings} == ALLOWED.get(name, {}).keys(), found
+
+
+@every_page
+def test_the_first_screen_comes_at_once_and_then_stays_where_it_is(visited: Visited, name: str) -> None:
+    for view in visited(name).views.values():
+        assert (
+            view.first_paint < 4
+        )  # a tenth of that on a quiet machine: whatever waited for a script would take longer
+        assert view.layout_shift < 0.2  # 0.1 is called good, 0.25 poor; formulas move what is below them a little
+
+
+@every_page
+def test_a_page_weighs_at_most_three_megabytes_before_compression(visited: Visited, name: str) -> None:
+    assert sum(visited(name).loaded.values()) < 3e6
+
+
+@pytest.mark.xdist_group("book/index")
+def test_the_landing_page_weighs_less_than_half_a_megabyte_beside_its_images(visited: Visited, html: Any) -> None:
+    total = 0
+    for url in visited("book/index").loaded:
+        file = html / urlsplit(url).path.lstrip("/")
+        if file.suffix not in (".png", ".jpg", ".svg", ".webp"):
+            packed = file.suffix in (".woff", ".woff2")  # the rest is compressed on its way, as GitHub Pages does
+            total += file.stat().st_size if packed else len(gzip.compress(file.read_bytes(), 6))
+    assert 50_000 < total < 500_000
+
+
+def test_every_link_to_colab_leads_to_a_notebook_that_exists(html: Any) -> None:
+    linked: dict[str, list[str]] = {}
+    address = re.compile(r'https://colab\.research\.google\.com/github/[^/]+/[^/]+/blob/main/([^"]+)')
+    for page in html.rglob("*.html"):
+        for path in address.findall(page.read_text(encoding="utf-8")):
+            linked.setdefault(path, []).append(page.relative_to(html).as_posix())
+    assert {path: pages for path, pages in linked.items() if not re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", path)} == {}
+    assert [path for path in linked if not (ROOT / path).is_file()] == []
+    assert "book/part1/margins.html" in linked["notebooks/03_margins.ipynb"]
+
+
+WITHIN_TWO_CLICKS = {
+    "the counterexample": "book/part1/entropy-is-not-kmeans.html",
+    "one's own data": "book/your-own-data.html",
+    "the reproduction tables": "book/reference/reproduction.html",
+    "Colab": "https://colab.research.google.com/github/",
+}
+
+
+@pytest.mark.parametrize("target", WITHIN_TWO_CLICKS.values(), ids=WITHIN_TWO_CLICKS)
+def test_from_the_article_of_the_landing_page_two_clicks_at_most_lead_to(
+    browser: Any, address: str, target: str
+) -> None:
+    context = browser.new_context(viewport=PHONE)
+    try:
+        page = context.new_page()
+
+        def links_of(url: str) -> list[str]:
+            page.goto(url, wait_until="domcontentloaded")
+            return page.locator("article a[href]").evaluate_all("links => links.map((link) => link.href.split('#')[0])")
+
+        reached = set(links_of(f"{address}/book/index.html"))
+        wanted = target if target.startswith("https:") else f"{address}/{target}"
+        if not any(link.startswith(wanted) for link in reached):
+            reached |= {link for url in reached if url.startswith(address) for link in links_of(url)}
+        assert any(link.startswith(wanted) for link in reached)
+    finally:
+        context.close()
 
 
 def results_of_search(browser: Any, address: str, term: str) -> tuple[str, list[str]]:
@@ -101,12 +170,13 @@ def test_the_front_door_leads_to_a_whole_page_from_the_file_system_with_the_netw
         page.on("requestfailed", lambda request: errors.append(request.url))
         page.goto((html / "index.html").as_uri(), wait_until="load")
         page.wait_for_url("**/book/index.html")
-        page.evaluate("window.MathJax?.startup?.promise")
         assert page.inner_text("h1").startswith("Decisive and Fair")
-        assert page.locator(".math").count() == page.locator("mjx-container").count() > 0
         assert page.locator("two-strips").bounding_box()["height"] > 100
         page.get_by_role("link", name="Notation").first.click()
         page.wait_for_url("**/reference/notation.html")
+        page.wait_for_load_state()
+        page.evaluate("window.MathJax?.startup?.promise")
+        assert page.locator(".math").count() == page.locator("mjx-container").count() > 0
         assert errors == []
     finally:
         context.close()

@@ -36,7 +36,7 @@ def test_it_opens_with_the_cut_on_the_left_and_the_strips_on_the_right(open_page
     page = open_page()
     assert (boundary(page, "kmeans"), boundary(page, "entropy")) == (90, 0)
     text = caption(page)
-    for part in ("SSE 181.41", "γ = 0.01", "loss 0.1496, best of 39 starts", "20 of 40 points (50 %)"):
+    for part in ("SSE 181.41", "γ = 0.01, λ = 1: loss 0.1496, best of 39 starts", "20 of 40 points (50 %)"):
         assert part in text
 
 
@@ -118,15 +118,45 @@ def test_the_slider_works_by_keyboard_and_shows_the_transition(open_page):
     assert boundary(page, "entropy") == 0
 
 
+def test_without_fairness_all_points_are_in_one_cluster_and_there_is_no_boundary_to_turn_to(open_page):
+    page = open_page()
+    slider = page.get_by_role("slider", name="λ, the fairness weight")
+    slider.press("Home")
+    assert slider.get_attribute("aria-valuetext") == "fairness weight 0"
+    assert "λ = 0: loss 0.0000, all points in one cluster" in caption(page)
+    assert "no boundary" in page.locator("[data-panel=entropy]").get_attribute("aria-label")
+    assert len({cluster(page, i) for i in range(40)}) == 1
+    assert page.get_by_role("button", name="Play").is_disabled()
+    slider.press("PageUp")
+    for _ in range(10):
+        slider.press("ArrowRight")
+    assert boundary(page, "entropy") == 0
+    assert page.get_by_role("button", name="Play").is_enabled()
+
+
+def test_a_drag_while_all_points_are_in_one_cluster_moves_the_cut_of_kmeans_alone(open_page):
+    page = open_page()
+    page.get_by_role("slider", name="λ, the fairness weight").press("Home")
+    before = caption(page)
+    page.mouse.move(*centre(page, 19))
+    page.mouse.down()
+    page.mouse.move(*centre(page, 0), steps=3)
+    page.wait_for_function("before => document.querySelector('.ts-caption').textContent !== before", arg=before)
+    assert "loss 0.0000, all points in one cluster" in caption(page)
+    page.mouse.up()
+
+
 def test_shear_and_reset_do_what_they_say(open_page):
     page = open_page()
     page.get_by_role("button", name="Shear").click()
     assert "SSE 216.62" in caption(page)
     assert "26 of 40 points (65 %)" in caption(page)
-    page.get_by_role("slider").press("End")
+    for slider in page.get_by_role("slider").all():
+        slider.press("End")
+    assert "γ = 0.1, λ = 3:" in caption(page)
     page.get_by_role("button", name="Reset").click()
     assert "SSE 181.41" in caption(page)
-    assert "γ = 0.01:" in caption(page)
+    assert "γ = 0.01, λ = 1:" in caption(page)
 
 
 def test_what_changes_is_announced_once_it_has_come_to_rest(open_page):
@@ -175,6 +205,11 @@ def test_the_script_shifts_nothing_and_nothing_overflows(open_page, width):
     for name in ("Shear", "Reset", "Play"):
         page.get_by_role("button", name=name).click()
         assert page.locator("two-strips").bounding_box()["height"] == height
+    for slider in page.get_by_role("slider").all():
+        assert slider.bounding_box()["height"] >= 44
+        for key in ("End", "Home"):
+            slider.press(key)
+            assert page.locator("two-strips").bounding_box()["height"] == height
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.locator("button").first.bounding_box()["height"] >= 44
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from paperlib.losses import mutual_information_loss
+
 pytestmark = pytest.mark.browser
 
 
@@ -22,7 +24,7 @@ def torch_loss(x, theta, gamma, fairness_weight):
     return -(probs * log_probs).sum(dim=1).mean() + fairness_weight * kl + gamma * theta[:2].square().sum()
 
 
-def grid_minimum(x, gamma):
+def grid_minimum(x, gamma, fairness_weight=1.0):
     """The lowest loss on a dense grid of angles, norms and offsets: an upper bound of the global minimum."""
     angles = torch.linspace(0, torch.pi, 91, dtype=torch.float64)[:-1]
     norms = torch.logspace(-1.5, 1, 50, dtype=torch.float64)
@@ -35,7 +37,7 @@ def grid_minimum(x, gamma):
         entropy = torch.special.entr(p) + torch.special.entr(torch.sigmoid(-logit))
         mean = p.mean(dim=0)
         kl = np.log(2) - torch.special.entr(mean) - torch.special.entr(1 - mean)
-        best = min(best, (entropy.mean(dim=0) + kl + gamma * norms[:, None] ** 2).min().item())
+        best = min(best, (entropy.mean(dim=0) + fairness_weight * kl + gamma * norms[:, None] ** 2).min().item())
     return best
 
 
@@ -59,6 +61,19 @@ def test_loss_and_gradient_equal_torch_on_random_parameters(scope):
             expected.backward()
             assert loss == pytest.approx(expected.item(), rel=1e-10, abs=1e-10)
             assert gradient == pytest.approx(leaf.grad.tolist(), rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("fairness_weight", [0.0, 0.3, 1.0, 3.0])
+def test_loss_equals_the_librarys(scope, fairness_weight):
+    rng = np.random.default_rng(2)
+    for scale in (0.1, 1.0, 10.0):
+        for x in clouds().values():
+            theta, gamma = rng.normal(size=3) * scale, 10 ** rng.uniform(-4, -1)
+            found = scope.evaluate("a => twoStrips.loss(...a)", [x.tolist(), theta.tolist(), gamma, fairness_weight])
+            logit = torch.tensor(x @ theta[:2] + theta[2])
+            logits = torch.stack([logit, torch.zeros_like(logit)], dim=1)
+            expected = mutual_information_loss(logits, fairness_weight=fairness_weight).item()
+            assert found == pytest.approx(expected + gamma * theta[:2] @ theta[:2], rel=0, abs=1e-8)
 
 
 def test_a_cluster_that_is_all_but_empty_keeps_its_digits(scope):
@@ -91,14 +106,38 @@ def test_the_two_solutions_tie_at_the_known_gamma(scope):
     assert best["fromCut"] == pytest.approx(best["loss"], abs=5e-5)
 
 
-@pytest.mark.parametrize("gamma", [1e-3, 1e-2, 5e-2])
+@pytest.mark.parametrize(
+    ("gamma", "fairness"), [(1e-3, 1.0), (1e-2, 1.0), (5e-2, 1.0), (1e-3, 0.2), (1e-2, 0.5), (5e-2, 3.0)]
+)
 @pytest.mark.parametrize("name", clouds())
-def test_no_point_of_a_dense_grid_beats_fit(scope, name, gamma):
+def test_no_point_of_a_dense_grid_beats_fit(scope, name, gamma, fairness):
     x = clouds()[name]
-    best = scope.evaluate("([x, gamma]) => twoStrips.fit(x, gamma)", [x.tolist(), gamma])
-    lowest = grid_minimum(torch.tensor(x), gamma)
+    fit = "([x, gamma, fairness]) => twoStrips.fit(x, gamma, { fairness })"
+    best = scope.evaluate(fit, [x.tolist(), gamma, fairness])
+    lowest = grid_minimum(torch.tensor(x), gamma, fairness)
     assert best["loss"] <= lowest
     assert best["loss"] == pytest.approx(lowest, rel=0.1)
+
+
+@pytest.mark.parametrize("gamma", [1e-2, 5e-2])
+@pytest.mark.parametrize("name", clouds())
+def test_all_points_go_to_one_cluster_where_that_costs_less_than_any_boundary(scope, name, gamma):
+    fit = "([x, gamma, fairness]) => twoStrips.fit(x, gamma, { fairness })"
+    for fairness in (0.05, 0.4):
+        best = scope.evaluate(fit, [clouds()[name].tolist(), gamma, fairness])
+        boundary = grid_minimum(torch.tensor(clouds()[name]), gamma, fairness)
+        assert best["loss"] <= fairness * np.log(2)
+        if best["loss"] == fairness * np.log(2):
+            assert best["w"] == [0, 0]
+            assert boundary >= best["loss"]
+        else:
+            assert best["loss"] <= boundary
+
+
+def test_no_fairness_costs_nothing_and_cuts_nothing(scope):
+    best = scope.evaluate("twoStrips.fit(twoStrips.points(), 0.01, { fairness: 0 })")
+    loss = "b => twoStrips.loss(twoStrips.points(), [0, 0, b], 0.01, 0)"
+    assert (best["w"], best["loss"], scope.evaluate(loss, best["b"])) == ([0, 0], 0, 0)
 
 
 @pytest.mark.parametrize("name", clouds())
@@ -122,11 +161,18 @@ def test_the_points_are_the_papers_two_strips_and_their_shear(scope):
         assert np.allclose(scope.evaluate("s => twoStrips.points(s)", shear), clouds()[f"shear {shear}"], atol=1e-14)
 
 
-def test_the_turn_leads_over_a_hill_from_the_cut_to_the_optimum(scope):
-    losses, best = scope.evaluate("""() => {
-        const x = twoStrips.points(), best = twoStrips.fit(x, 0.01);
-        return [twoStrips.turn(x, 0.01, twoStrips.kmeans(x), best, 60).map((frame) => frame.loss), best];
-    }""")
+@pytest.mark.parametrize("fairness", [0.3, 1.0, 3.0])
+def test_the_turn_leads_over_a_hill_from_the_cut_to_the_optimum(scope, fairness):
+    losses, best, again = scope.evaluate(
+        """fairness => {
+        const x = twoStrips.points(), best = twoStrips.fit(x, 0.01, { fairness });
+        const frames = twoStrips.turn(x, 0.01, twoStrips.kmeans(x), best, { steps: 60, fairness });
+        const loss = ({ w, b }) => twoStrips.loss(x, [...w, b], 0.01, fairness);
+        return [frames.map((frame) => frame.loss), best, frames.map(loss)];
+    }""",
+        fairness,
+    )
+    assert losses == again
     assert losses[0] == pytest.approx(best["fromCut"], abs=1e-9)
     assert losses[-1] == pytest.approx(best["loss"], abs=1e-9)
     assert max(losses) > losses[0] > losses[-1]

@@ -27,7 +27,7 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = ("paperlib", "constraints.txt", "results", "book/claims.yml")  # what outputs depend on, beside their cells
-INPUTS = (*EXECUTED, "book", "notebooks", "_config.yml", "_toc.yml", "pyproject.toml", "tools/build_book.py")
+INPUTS = (*EXECUTED, "book", "notebooks", "_config.yml", "_toc.yml", "pyproject.toml", "LICENSE", "tools/build_book.py")
 CACHE_VARIABLE = "PAPERLIB_BOOK_CACHE"  # read by book/_ext/bookext.py
 CACHES_KEPT = 3
 KINDS = (".md", ".ipynb")
@@ -83,11 +83,12 @@ def prepare_stage(stage: Path, reading: dict[str, str], cards: Path) -> None:
         before = json.loads(record.read_text())
     except (OSError, ValueError):
         before = {}
-    if before.get("") != reading[""]:
+    same = before.get("") == reading[""]
+    if not same:
         shutil.rmtree(stage, ignore_errors=True)
     record.unlink(missing_ok=True)  # written again when this build is green
     shutil.rmtree(stage / "_build" / "html", ignore_errors=True)
-    if cards.is_dir():  # pictures for social media, named after a hash of what they say
+    if same and cards.is_dir():  # pictures for social media, named after a hash of what they say
         shutil.copytree(cards, stage / "_build" / "html" / CARDS)
     for page in before.keys() & reading.keys():
         if before[page] != reading[page]:
@@ -180,6 +181,10 @@ def build(root: Path, *, force: bool) -> int:
         exit_code, complaints = run_jupyter_book(root, stage, cache, log)
         built = stage / "_build" / "html"
         faults = faults_of(built, pages, exit_code, complaints)
+        if content_key(root, EXECUTED) != cache.name:  # what ran meanwhile is filed under the wrong name
+            shutil.rmtree(cache, ignore_errors=True)
+        if content_key(root, INPUTS) != key:
+            faults.append("a source changed while the book was built; build again")
         if faults:
             if (built / "reports").is_dir():
                 shutil.rmtree(output / "reports", ignore_errors=True)

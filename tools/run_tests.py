@@ -79,7 +79,7 @@ def main() -> None:
     if slow := over_budget(seconds):
         sys.exit("\n".join(["", *slow]))
     _run("build of the book", [sys.executable, "tools/build_book.py"])
-    _run("book", pytest("--dist", "loadgroup", "tests/book"))
+    _run("book", pytest("--dist", "worksteal", "tests/book"))
     print(f"\nall green ({before})")
     # Only where nothing changed while the tests ran is the hash that of what was tested.
     if content_hash() == before:

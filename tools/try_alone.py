@@ -56,11 +56,6 @@ def create_environment(place: Path, base: Path | None = None) -> Path:
     return place / "bin" / "python"
 
 
-def install(python: Path, packages: list[str], folder: Path, environment: dict[str, str]) -> None:
-    """Install with pip, in the versions that this project is tested with where it names them."""
-    run([python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *packages], folder, environment)
-
-
 def execute(python: Path, notebook: Path, folder: Path, environment: dict[str, str]) -> None:
     """Copy a notebook into an empty folder and execute it there."""
     folder.mkdir()
@@ -91,7 +86,11 @@ def main() -> int:
         base = create_environment(place / "base")
         wanted = [f"paperlib[notebooks] @ git+{repository}"] if arguments.local else list(IN_COLAB)
         started = time.monotonic()
-        install(base, wanted, place, environment)
+        try:
+            run([base, "-m", "pip", "install", "-q", *wanted], place, environment)
+        except RuntimeError as error:
+            print(f"environment: FAILED\n{error}")
+            return 1
         print(f"environment: {time.monotonic() - started:.0f} s", flush=True)
         for notebook in arguments.notebooks:
             started, python = time.monotonic(), base

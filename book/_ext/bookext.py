@@ -78,7 +78,7 @@ def build_facts(folder: Path) -> str:
     """What built this book, as a Markdown table."""
     rows = {
         "built on": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit_of(folder),
+        "commit when this page was built": commit_of(folder),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs",
         "GPU": accelerator(),
         "Python": platform.python_version(),
@@ -111,9 +111,12 @@ def execute_on_all_cores(app: Sphinx, env: BuildEnvironment, docnames: list[str]
         if (reader := create_nb_reader(path, env.myst_config, env.mystnb_config, text)) is None:
             return
         started = time.monotonic()
-        with create_client(reader.read(text), path, env.mystnb_config, quiet, reader.read_fmt) as client:
-            if time.monotonic() - started > 1 and client.exec_metadata:
-                print(f"executed {docname} in {client.exec_metadata['runtime']:.0f} s", flush=True)
+        try:
+            with create_client(reader.read(text), path, env.mystnb_config, quiet, reader.read_fmt) as client:
+                if time.monotonic() - started > 1 and client.exec_metadata:
+                    print(f"executed {docname} in {client.exec_metadata['runtime']:.0f} s", flush=True)
+        except Exception as error:
+            print(f"{docname} failed ahead of reading, {type(error).__name__}: {error}", flush=True)
 
     if env.mystnb_config.execution_mode == "cache":
         get_cache(env.mystnb_config.execution_cache_path or ".jupyter_cache").list_cache_records()  # makes its tables

@@ -47,16 +47,15 @@ class Collected(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """A section a chapter; then a line for chapters that say "nowhere", and one for those without the section."""
+        self.env.note_reread()  # chapters may have changed, by their text if not by their date
         plan = Path(self.env.srcdir) / "book" / "chapters.yml"
-        self.env.note_dependency(str(plan))
         sections, nowhere, without = [], [], []
         for part in yaml.safe_load(plan.read_text(encoding="utf-8")).values():
             for chapter in part:
-                for page in set(chapter["pages"]) & self.env.found_docs:
+                for page in filter(self.env.found_docs.__contains__, chapter["pages"]):
                     file = Path(self.env.srcdir) / f"{page}.md"
                     if not file.is_file():
                         continue
-                    self.env.note_dependency(str(file))
                     text = section_of(file.read_text(encoding="utf-8"), self.arguments[0])
                     if text is None:
                         without.append(self.link(page, chapter["title"], ""))

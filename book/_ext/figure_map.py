@@ -72,6 +72,8 @@ class FigureMap(ClaimsDirective):
             label = nodes.make_id(f"reproduction-{entry['paper']}-{table}")
             protocols.append(self.link(f"{REPRODUCTION}#{label}", table))
         for claim in entry.get("claims", []):
+            if claim not in self.verdicts:
+                raise self.error(f"{claim!r} is in figures.yml but not in claims.yml; correct it or add it there")
             verdicts.append(self.link(f"{CLAIMS}#claim-{claim.replace('_', '-')}", self.verdicts[claim]))
         found += self.line("protocol", protocols) + self.line("verdict", verdicts)
         return found

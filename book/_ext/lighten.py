@@ -19,6 +19,7 @@ from typing import Any
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 UNUSED = re.compile(
     r'\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>|<script type="text/x-thebe-config">.*?</script>', re.S
@@ -28,6 +29,7 @@ FOR_MATH = re.compile(r"\s*<script>window\.MathJax = .*?</script>|\s*<script[^>]
 CARD = re.compile(r"/social_previews/([^\"/]+)\"")
 ICON = re.compile(r"\bfa-[a-z0-9-]+")
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:{1,2}before,?)+)\{content:"\\([0-9a-f]+) ?"\}')
+ICON_VARIABLE = re.compile(r'--pst-icon-[\w-]+:\s*"(.)"')
 ICON_FONT = re.compile(r'url\(([^)]+)\.woff2\) format\("woff2"\),url\([^)]+\.ttf\) format\("truetype"\)')
 FONTS_OF_TEXT = tuple(
     f"vendor/fonts/source-{name}.woff2"
@@ -105,6 +107,11 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
             page.write_text(lighter, encoding="utf-8")
     theme = site / "_static" / "styles" / "pydata-sphinx-theme.css"
     style, characters = keep_used_icons(theme.read_text(encoding="utf-8"), used)
+    characters += map(ord, ICON_VARIABLE.findall(style))  # those that the style sheet itself draws
+    if not characters or not ICON_FONT.search(style):
+        raise ExtensionError(
+            "the theme's style sheet has another form than lighten.py expects: no icon was found in it"
+        )
     theme.write_text(put_icons_inside(style, theme.parent, characters), encoding="utf-8")
     (site / "_static" / "scripts" / "fontawesome.js").unlink()
     for card in (site / "_images" / "social_previews").glob("*.png"):

@@ -272,6 +272,7 @@
     toggle() {
       if (this.played === null) this.prepare();
       this.running = !this.running;
+      clearTimeout(this.speech); // what moves is not read out
       this.put("[data-do=play]", this.running ? "Pause" : "Resume");
       cancelAnimationFrame(this.tick);
       if (!this.running) return;

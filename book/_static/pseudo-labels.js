@@ -67,7 +67,7 @@
   }
 
   /** All iterates of EM from the predictions until the gap is within `tolerance`, each with its value and gap. */
-  function solve(probs, weight, { tolerance = 1e-5, limit = 100000 } = {}) {
+  function solve(probs, weight, { tolerance = 1e-5, limit = 20000 } = {}) {
     const at = (targets) => ({ targets, value: value(probs, targets, weight), gap: gap(probs, targets, weight) });
     const path = [at(probs)];
     while (path.length <= limit && !(path[path.length - 1].gap <= tolerance)) {
@@ -174,13 +174,14 @@
     }
 
     /** Solves for the present predictions; shown is the same iteration as before, or the end if the end was shown. */
-    solve() {
+    solve({ warm = false } = {}) {
       this.stop();
       this.weight = WEIGHTS[this.slider.value];
       this.probs = this.x.map((p) => coordinates(...p));
-      this.path = solve(this.probs, this.weight, { tolerance: 1e-8 });
+      this.path = solve(this.probs, this.weight, { tolerance: warm ? TOLERANCE : 1e-8 }); // while one is dragged, no further than shown
       this.optimum = this.path[this.path.length - 1].value;
       this.last = this.path.findIndex((state) => state.gap <= TOLERANCE); // where the library stops
+      if (this.last < 0) this.last = this.path.length - 1;
       this.scale();
       this.go(this.ended ? this.last : Math.min(this.t, this.last));
     }

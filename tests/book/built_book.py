@@ -53,6 +53,7 @@ class Visit:
     formulas: int = 0
     rendered: int = 0
     math_errors: int = 0
+    large_scripts: int = 0
     images_without_text: list[str] = field(default_factory=list)
     loaded: dict[str, int] = field(default_factory=dict)  # bytes by address, before compression
     views: dict[str, View] = field(default_factory=dict)
@@ -69,6 +70,10 @@ MATH = """() => [
   document.querySelectorAll('.math').length,
   document.querySelectorAll('mjx-container').length,
   document.querySelectorAll('mjx-merror').length,
+  [...document.querySelectorAll('mjx-script > :not(mjx-spacer)')].filter((script) => {
+    const [own, outer] = [script, script.parentNode].map((node) => parseFloat(getComputedStyle(node).fontSize));
+    return own > 0.9 * outer;
+  }).length,
 ]"""
 IMAGES = """() => [...document.images]
   .filter((image) => !image.alt.trim() && image.getAttribute('role') !== 'presentation')
@@ -122,7 +127,7 @@ def look_once(page: Any, url: str, address: str, axe_script: str, visit: Visit) 
 
     page.goto(url, wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise")
-    visit.formulas, visit.rendered, visit.math_errors = page.evaluate(MATH)
+    visit.formulas, visit.rendered, visit.math_errors, visit.large_scripts = page.evaluate(MATH)
     visit.images_without_text = page.evaluate(IMAGES)
     visit.loaded = page.evaluate(LOADED)
     page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")

@@ -196,7 +196,10 @@ def test_a_change_of_prose_costs_one_page_to_read_and_leaves_the_others_whole(mi
     assert (html / picture[1]).stat().st_size > 0
 
     (mini_book / "book" / "_static" / "custom.css").write_text("/* changed */")
+    (html / "_images" / "social_previews" / "old.png").write_bytes(b"")
     third = build(mini_book)
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert not (html / "_images" / "social_previews" / "old.png").exists()
     assert "2 added, 0 changed, 0 removed" in third.stdout
 
 

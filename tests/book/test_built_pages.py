@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import re
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from built_book import PHONE, ROOT, Visit, built_pages
+from fontTools.ttLib import TTFont
 
 pytestmark = pytest.mark.browser
-# All tests of a page go to one worker, so that a page is visited once and not once a worker.
-every_page = pytest.mark.parametrize(
-    "name", [pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in built_pages()]
-)
 Visited = Callable[[str], Visit]
 
 
@@ -23,66 +22,38 @@ Visited = Callable[[str], Visit]
 ALLOWED: dict[str, dict[str, str]] = {}
 
 
-@every_page
-def test_a_page_logs_no_error(visited: Visited, name: str) -> None:
+@pytest.mark.parametrize("name", built_pages())
+def test_a_page_is_sound(visited: Visited, subtests: pytest.Subtests, name: str) -> None:
     visit = visited(name)
-    assert visit.console_errors == []
-    assert visit.page_errors == []
+    with subtests.test("it logs no error"):
+        assert visit.console_errors == []
+        assert visit.page_errors == []
+    with subtests.test("it asks no other machine and misses no file"):
+        assert visit.outside_requests == []
+        assert visit.failed_requests == []
+    with subtests.test("every formula is rendered"):
+        assert visit.rendered == visit.formulas
+        assert visit.math_errors == 0
+        assert visit.large_scripts == 0
+    with subtests.test("every image has a text"):
+        assert visit.images_without_text == []
+    with subtests.test("it weighs at most three megabytes before compression"):
+        assert 50_000 < sum(visit.loaded.values()) < 3e6
+    assert visit.views.keys() == {"desktop", "phone"}
+    for width, view in visit.views.items():
+        with subtests.test("it does not scroll sideways", width=width):
+            assert view.overflow == 0
+        with subtests.test("the colour scheme follows the reader's preference", width=width):
+            assert view.backgrounds["light"] > 0.8
+            assert view.backgrounds["dark"] < 0.2
+        with subtests.test("axe finds exactly what the allow-list names", width=width):
+            findings = [finding for scheme in view.axe.values() for finding in scheme]
+            assert {finding["rule"] for finding in findings} == ALLOWED.get(name, {}).keys(), findings
+        with subtests.test("the first screen comes at once, and stays where it is", width=width):
+            assert view.first_paint < 4  # seconds; a tenth of that on a quiet machine
+            assert view.layout_shift < 0.2  # 0.1 is called good, 0.25 poor; formulas move what is below them a little
 
 
-@every_page
-def test_a_page_asks_no_other_machine_and_misses_no_file(visited: Visited, name: str) -> None:
-    visit = visited(name)
-    assert visit.outside_requests == []
-    assert visit.failed_requests == []
-
-
-@every_page
-def test_every_formula_is_rendered(visited: Visited, name: str) -> None:
-    visit = visited(name)
-    assert visit.rendered == visit.formulas
-    assert visit.math_errors == 0
-
-
-@every_page
-def test_a_page_never_scrolls_sideways(visited: Visited, name: str) -> None:
-    assert {width: view.overflow for width, view in visited(name).views.items()} == {"desktop": 0, "phone": 0}
-
-
-@every_page
-def test_the_colour_scheme_follows_the_readers_preference(visited: Visited, name: str) -> None:
-    for view in visited(name).views.values():
-        assert view.backgrounds["light"] > 0.8
-        assert view.backgrounds["dark"] < 0.2
-
-
-@every_page
-def test_every_image_has_a_text(visited: Visited, name: str) -> None:
-    assert visited(name).images_without_text == []
-
-
-@every_page
-def test_axe_finds_exactly_what_the_allow_list_names(visited: Visited, name: str) -> None:
-    views = visited(name).views
-    found = [(width, *where) for width, view in views.items() for where in view.axe.items() if where[1]]
-    assert {finding["rule"] for _, _, findings in found for finding in findings} == ALLOWED.get(name, {}).keys(), found
-
-
-@every_page
-def test_the_first_screen_comes_at_once_and_then_stays_where_it_is(visited: Visited, name: str) -> None:
-    for view in visited(name).views.values():
-        assert (
-            view.first_paint < 4
-        )  # a tenth of that on a quiet machine: whatever waited for a script would take longer
-        assert view.layout_shift < 0.2  # 0.1 is called good, 0.25 poor; formulas move what is below them a little
-
-
-@every_page
-def test_a_page_weighs_at_most_three_megabytes_before_compression(visited: Visited, name: str) -> None:
-    assert sum(visited(name).loaded.values()) < 3e6
-
-
-@pytest.mark.xdist_group("book/index")
 def test_the_landing_page_weighs_less_than_half_a_megabyte_beside_its_images(visited: Visited, html: Any) -> None:
     total = 0
     for url in visited("book/index").loaded:
@@ -91,6 +62,17 @@ def test_the_landing_page_weighs_less_than_half_a_megabyte_beside_its_images(vis
             packed = file.suffix in (".woff", ".woff2")  # the rest is compressed on its way, as GitHub Pages does
             total += file.stat().st_size if packed else len(gzip.compress(file.read_bytes(), 6))
     assert 50_000 < total < 500_000
+
+
+def test_the_font_of_icons_has_every_icon_that_pages_and_style_sheets_draw(html: Any) -> None:
+    style = (html / "_static" / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    fonts = re.findall(r'url\("data:font/woff;base64,([^"]+)"\)', style)
+    held = {code for font in fonts for code in TTFont(BytesIO(base64.b64decode(font))).getBestCmap()}
+    drawn = re.findall(r'--pst-icon-[\w-]+:\s*"(.)"', style)
+    named = re.findall(r'\.fa-rocket:{1,2}before\{content:"\\([0-9a-f]+)', style)
+    assert len(drawn) > 5
+    assert len(named) == 1
+    assert {*map(ord, drawn), int(named[0], 16)} <= held
 
 
 def test_every_link_to_colab_leads_to_a_notebook_that_exists(html: Any) -> None:

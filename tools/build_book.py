@@ -23,7 +23,7 @@ import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = ("paperlib", "constraints.txt", "results", "book/claims.yml")  # what outputs depend on, beside their cells
@@ -163,7 +163,13 @@ def build(root: Path, *, force: bool) -> int:
     output = root / "_build"
     html, stamp, log, stage = output / "html", output / "book.key", output / "book.log", output / ".stage"
     output.mkdir(exist_ok=True)
-    with FileLock(output / ".book.lock"):  # a second build waits, and then finds its work done
+    lock = FileLock(output / ".book.lock")  # a second build waits, and then finds its work done
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        print("Another build is running here; waiting for its end.", flush=True)
+        held = lock.acquire()
+    with held:
         key = content_key(root, INPUTS)
         if not force and (html / "index.html").is_file() and stamp.is_file() and stamp.read_text().strip() == key:
             announce(html, "is up to date", started)

@@ -199,7 +199,9 @@
             <g transform="scale(1 -1)"><path class="cd-grid" d="${
     Array.from({ length: 2 * a - 1 }, (_, i) => `M${i + 1 - a} ${-b}v${2 * b}`).join("")}${
     Array.from({ length: 2 * b - 1 }, (_, i) => `M${-a} ${i + 1 - b}h${2 * a}`).join("")}"/>
-              <path class="cd-plan"/>${GROUPS.map((group, c) => `<g class="pl-point" role="button" data-index="${c}"
+              <path class="cd-plan"/>
+              ${GROUPS.map((group, c) => `<g class="pl-point" role="button" aria-roledescription="movable cluster"
+                data-index="${c}"
                 data-cluster="${c}" tabindex="${c ? -1 : 0}"><circle class="pl-ring" r="${RADII[c]}"/><path
                 d="${group.map(MARKS[c]).join("")}"/></g>`).join("")}
               <path class="cd-means-halo"/><path class="cd-means"/>

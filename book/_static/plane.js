@@ -150,8 +150,8 @@
       <g transform="scale(1 -1)">
         <rect class="pl-tint" x="-50%" y="-50%" width="100%" height="100%" fill="url(#${id}-${name})"/>
         ${under}<line class="pl-halo"/><line class="pl-line"/>
-        ${Array.from({ length: count }, (_, i) => `<g class="pl-point" role="button" data-index="${i}"
-          tabindex="${i ? -1 : 0}"><circle class="pl-ring" r=".38"/><path/></g>`).join("")}
+        ${Array.from({ length: count }, (_, i) => `<g class="pl-point" role="button" aria-roledescription="movable point"
+          data-index="${i}" tabindex="${i ? -1 : 0}"><circle class="pl-ring" r=".38"/><path/></g>`).join("")}
       </g>
     </svg>`;
 

@@ -116,8 +116,8 @@
     .join("")}"/>
           <path class="ps-centre" d="M-.5 ${-HEIGHT / 6}h1m-.5-.5v1"/>
           ${each('<line class="ps-link"/>')}
-          ${PREDICTIONS.map((_, i) => `<g class="pl-point" role="button" data-index="${i}"
-            tabindex="${i ? -1 : 0}"><circle class="pl-ring" r=".38"/><path/></g>`).join("")}
+          ${PREDICTIONS.map((_, i) => `<g class="pl-point" role="button" aria-roledescription="movable point"
+            data-index="${i}" tabindex="${i ? -1 : 0}"><circle class="pl-ring" r=".38"/><path/></g>`).join("")}
           ${each('<path class="ps-label"/>')}
           <path class="ps-mean" d="M0 .42L.3 0L0-.42L-.3 0z"/>
         </g>
@@ -178,7 +178,8 @@
       this.stop();
       this.weight = WEIGHTS[this.slider.value];
       this.probs = this.x.map((p) => coordinates(...p));
-      this.path = solve(this.probs, this.weight, { tolerance: warm ? TOLERANCE : 1e-8 }); // while one is dragged, no further than shown
+      // While a point is dragged, no further than what is shown.
+      this.path = solve(this.probs, this.weight, { tolerance: warm ? TOLERANCE : 1e-8 });
       this.optimum = this.path[this.path.length - 1].value;
       this.last = this.path.findIndex((state) => state.gap <= TOLERANCE); // where the library stops
       if (this.last < 0) this.last = this.path.length - 1;

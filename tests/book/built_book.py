@@ -71,6 +71,7 @@ MATH = """() => [
   document.querySelectorAll('mjx-container').length,
   document.querySelectorAll('mjx-merror').length,
   [...document.querySelectorAll('mjx-script > :not(mjx-spacer)')].filter((script) => {
+    if (script.parentNode.parentNode.closest('mjx-script')) return false; // one of a script may be no smaller
     const [own, outer] = [script, script.parentNode].map((node) => parseFloat(getComputedStyle(node).fontSize));
     return own > 0.9 * outer;
   }).length,

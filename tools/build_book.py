@@ -69,9 +69,7 @@ def pages_of_toc(toc: Path) -> list[str]:
 
 def what_was_read(root: Path, pages: list[str]) -> dict[str, str]:
     """A hash of each page's text by the page's name, and of all the rest, its place included, by the empty name."""
-    files = {
-        page: next((f"{page}{kind}" for kind in KINDS if (root / f"{page}{kind}").is_file()), page) for page in pages
-    }
+    files = {page: f"{page}{kind}" for page in pages for kind in KINDS if (root / f"{page}{kind}").is_file()}
     hashes = {page: content_key(root, [file]) for page, file in files.items()}
     return {"": content_key(root, INPUTS, leave_out=set(files.values())) + str(root), **hashes}
 

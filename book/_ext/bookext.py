@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from docutils import nodes
 from jupyter_cache import get_cache
+from lists import read_list
 from myst_nb.core.execute import create_client
 from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
@@ -144,11 +144,10 @@ def launch_notebooks_only(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Lead the button for Colab, which opens notebooks, to that of the chapter; where there is none, drop it."""
-    plan = yaml.safe_load(Path(app.srcdir, "book", "chapters.yml").read_text(encoding="utf-8"))
-    of_chapter = {chapter["pages"][0]: chapter["pages"][-1] for part in plan.values() for chapter in part}
-    notebook = of_chapter.get(pagename, pagename)
     buttons = context.get("header_buttons", [])
     for group in [button for button in buttons if button.get("label") == "launch-buttons"]:
+        chapters = [chapter["pages"] for part in read_list(app, "chapters.yml").values() for chapter in part]
+        notebook = {pages[0]: pages[-1] for pages in chapters}.get(pagename, pagename)
         if not notebook.startswith("notebooks/"):
             buttons.remove(group)
         for button in group["buttons"]:

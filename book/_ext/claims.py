@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
-from docutils.statemachine import StringList
+from lists import ListDirective, table
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
 TESTS = "tests/test_claims.py"
 
 
-class ClaimsDirective(SphinxDirective):
-    """What the three directives share: the list, and Markdown inside a node."""
-
-    def read(self, name: str) -> dict[str, Any]:
-        """A list of the book, on which the page then depends."""
-        path = Path(self.env.srcdir) / "book" / name
-        self.env.note_dependency(str(path))
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-    def markdown(self, text: str, node: nodes.Element) -> nodes.Element:
-        """``node`` with the parsed text inside."""
-        self.state.nested_parse(StringList([text], self.get_source_info()[0]), self.content_offset, node)
-        return node
-
-
-class ClaimVerdicts(ClaimsDirective):
+class ClaimVerdicts(ListDirective):
     """Each verdict: its meaning, and how many claims have it."""
 
     def run(self) -> list[nodes.Node]:
@@ -44,7 +26,7 @@ class ClaimVerdicts(ClaimsDirective):
         return [verdicts]
 
 
-class ClaimPapers(ClaimsDirective):
+class ClaimPapers(ListDirective):
     """Each paper: how many of its claims have which verdict, and a link to its rows."""
 
     def run(self) -> list[nodes.Node]:
@@ -60,7 +42,7 @@ class ClaimPapers(ClaimsDirective):
         return [papers]
 
 
-class Claims(ClaimsDirective):
+class Claims(ListDirective):
     """The table: claim and place, verdict, what shows it; one group of rows a paper."""
 
     def run(self) -> list[nodes.Node]:
@@ -68,20 +50,15 @@ class Claims(ClaimsDirective):
         listed = self.read("claims.yml")
         chapters = [chapter for part in self.read("chapters.yml").values() for chapter in part]
         self.titles = {page: chapter["title"] for chapter in chapters for page in chapter["pages"]}
-        body = nodes.tbody()
+        rows = []
         for paper, title in listed["papers"].items():
             name = nodes.paragraph("", "", nodes.strong(text=title))
             name += nodes.Text(" · ")
             cited = self.markdown(f"{{cite:t}}`{paper}`", nodes.Element())[0]
             name.extend(cited.children)
-            body += nodes.row("", nodes.entry("", name, morecols=2), ids=[f"claims-{paper}"], classes=["paper"])
-            body += [self.row(claim) for claim in listed["claims"] if claim["paper"] == paper]
-        head = nodes.row(
-            "", *(nodes.entry("", nodes.paragraph(text=text)) for text in ("Claim", "Verdict", "Shown by"))
-        )
-        group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (54, 21, 25)), cols=3)
-        group += [nodes.thead("", head), body]
-        return [nodes.table("", group, classes=["claims", "colwidths-given"])]
+            rows += [nodes.row("", nodes.entry("", name, morecols=2), ids=[f"claims-{paper}"], classes=["paper"])]
+            rows += [self.row(claim) for claim in listed["claims"] if claim["paper"] == paper]
+        return [table(("Claim", "Verdict", "Shown by"), (54, 21, 25), rows, ["claims", "colwidths-given"])]
 
     def row(self, claim: dict[str, str]) -> nodes.row:
         """One claim."""
@@ -100,10 +77,9 @@ class Claims(ClaimsDirective):
         elif "::" in claim["link"]:
             tests.append(claim["link"])
         else:
-            page, anchor = claim["link"].split("#")
+            page = claim["link"].partition("#")[0]
             title = "proof below" if page == self.env.docname else self.title_of(page)
-            address = f"{self.env.app.builder.get_relative_uri(self.env.docname, page)}#{anchor}"
-            shown += nodes.paragraph("", "", nodes.reference("", title, internal=True, refuri=address))
+            shown += nodes.paragraph("", "", self.link(claim["link"], title))
         shown += [nodes.paragraph("", "", self.test(test)) for test in dict.fromkeys(tests)]
         return shown
 

@@ -7,11 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
-from docutils.statemachine import StringList
+from lists import ListDirective
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
 CELL = re.compile(r"^(`{3,})\{code-cell\}.*?^\1$", re.M | re.S)
 LINK = re.compile(r"\]\(([\w./-]+\.(?:md|ipynb))?(#[\w-]+)?\)")
@@ -39,7 +37,7 @@ def moved(text: str, page: str, to: str, anchor: str) -> str:
     return CELL.sub(place, LINK.sub(link, text))
 
 
-class Collected(SphinxDirective):
+class Collected(ListDirective):
     """Gather the section named in the argument from the chapters of ``book/chapters.yml``."""
 
     required_arguments = 1
@@ -48,9 +46,8 @@ class Collected(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """A section a chapter; then a line for chapters that say "nowhere", and one for those without the section."""
         self.env.note_reread()  # chapters may have changed, by their text if not by their date
-        plan = Path(self.env.srcdir) / "book" / "chapters.yml"
         sections, nowhere, without = [], [], []
-        for part in yaml.safe_load(plan.read_text(encoding="utf-8")).values():
+        for part in self.read("chapters.yml").values():
             for chapter in part:
                 for page in filter(self.env.found_docs.__contains__, chapter["pages"]):
                     file = Path(self.env.srcdir) / f"{page}.md"
@@ -58,9 +55,9 @@ class Collected(SphinxDirective):
                         continue
                     text = section_of(file.read_text(encoding="utf-8"), self.arguments[0])
                     if text is None:
-                        without.append(self.link(page, chapter["title"], ""))
+                        without.append(self.link(page, chapter["title"]))
                     elif NOWHERE.fullmatch(text):
-                        nowhere.append(self.link(page, chapter["title"], self.anchor))
+                        nowhere.append(self.link(f"{page}#{self.anchor}", chapter["title"]))
                     else:
                         sections.append(self.section(page, chapter["title"], text))
         return sections + self.line("Nowhere", nowhere) + self.line("Without such a section", without)
@@ -70,18 +67,11 @@ class Collected(SphinxDirective):
         """The anchor of the heading on the chapters' pages."""
         return nodes.make_id(self.arguments[0])
 
-    def section(self, page: str, title: str, text: str) -> nodes.section:
+    def section(self, page: str, title: str, text: str) -> nodes.Element:
         """What a chapter says, under its title."""
         section = nodes.section(ids=[nodes.make_id(f"collected {title}")], names=[])
-        section += nodes.title("", "", self.link(page, title, self.anchor))
-        lines = moved(text, page, self.env.docname, self.anchor).splitlines()
-        self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, section)
-        return section
-
-    def link(self, page: str, title: str, anchor: str) -> nodes.reference:
-        """A link to a chapter, or to a place in it."""
-        address = self.env.app.builder.get_relative_uri(self.env.docname, page)
-        return nodes.reference("", title, internal=True, refuri=f"{address}#{anchor}" if anchor else address)
+        section += nodes.title("", "", self.link(f"{page}#{self.anchor}", title))
+        return self.markdown(moved(text, page, self.env.docname, self.anchor), section)
 
     def line(self, name: str, links: list[nodes.reference]) -> list[nodes.Node]:
         """``name: link, link.``, or nothing where there is no link."""

@@ -13,6 +13,7 @@ from typing import Any
 from bookext import CACHE_VARIABLE, accelerator, commit_of
 from docutils import nodes
 from jupyter_cache import get_cache
+from lists import link_to, table
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
@@ -70,19 +71,16 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for place in list(doctree.findall(Place)):
         ran = getattr(app.env, "executions", {})
         rows = [(page, ran[page]) for page in in_reading_order(app.env, app.config.root_doc) if page in ran]
-        body = nodes.tbody()
+        body = []
         for page, one in rows:
-            address = app.builder.get_relative_uri(docname, page)
-            link = nodes.reference("", app.env.titles[page].astext(), internal=True, refuri=address)
+            link = link_to(app, docname, page, app.env.titles[page].astext())
             when = f"{one['when'][:10]}, {one['commit']}"
-            body += row(link, nodes.Text(f"{one['seconds']:.1f}"), nodes.Text(when))
+            body.append(row(link, nodes.Text(f"{one['seconds']:.1f}"), nodes.Text(when)))
         total = sum(one["seconds"] for _, one in rows)
-        body += row(nodes.strong(text=f"{len(rows)} pages"), nodes.strong(text=f"{total:.0f}"), nodes.Text(""))
-        head = row(*map(nodes.Text, ("Page", "Seconds", "Ran (UTC), commit")))
-        group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (50, 15, 35)), cols=3)
-        group += [nodes.thead("", head), body]
+        body.append(row(nodes.strong(text=f"{len(rows)} pages"), nodes.strong(text=f"{total:.0f}"), nodes.Text("")))
+        shown = table(("Page", "Seconds", "Ran (UTC), commit"), (50, 15, 35), body, [])
         machines = "; ".join(sorted({str(one["machine"]) for _, one in rows}))
-        place.replace_self([nodes.table("", group), nodes.paragraph(text=f"Machine: {machines or 'nothing ran'}.")])
+        place.replace_self([shown, nodes.paragraph(text=f"Machine: {machines or 'nothing ran'}.")])
 
 
 def row(*cells: nodes.Node) -> nodes.row:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from claims import ClaimsDirective
 from docutils import nodes
+from lists import ListDirective, table
 from sphinx.application import Sphinx
 
 CLAIMS, REPRODUCTION = "book/part1/claims", "book/reference/reproduction"
@@ -18,7 +18,7 @@ def extent_of(entry: dict[str, Any]) -> str:
     return entry.get("extent", "not here")
 
 
-class FigureCounts(ClaimsDirective):
+class FigureCounts(ListDirective):
     """How many entries are made as published, in part, and not here."""
 
     def run(self) -> list[nodes.Node]:
@@ -29,7 +29,7 @@ class FigureCounts(ClaimsDirective):
         return [nodes.paragraph(text=f"{len(entries)} entries: {parts}.")]
 
 
-class FigureMap(ClaimsDirective):
+class FigureMap(ListDirective):
     """The table: figure or table, how much of it is made here, and where; one group of rows a paper."""
 
     def run(self) -> list[nodes.Node]:
@@ -38,18 +38,15 @@ class FigureMap(ClaimsDirective):
         self.verdicts = {claim["id"]: claim["verdict"] for claim in claims["claims"]}
         chapters = [chapter for part in self.read("chapters.yml").values() for chapter in part]
         self.chapters = {page: chapter for chapter in chapters for page in chapter["pages"]}
-        body = nodes.tbody()
+        rows = []
         for paper, known in listed["papers"].items():
             title = claims["papers"].get(paper, "SCAN, where two of the experiments start")
             about = self.markdown(f"**{title}** · {{cite:t}}`{paper}`", nodes.entry(morecols=2))
             about += self.markdown(known, nodes.container(classes=["note"]))
-            body += nodes.row("", about, ids=[f"figures-{paper}"], classes=["paper"])
-            body += [self.row(entry) for entry in listed["figures"] if entry["paper"] == paper]
+            rows += [nodes.row("", about, ids=[f"figures-{paper}"], classes=["paper"])]
+            rows += [self.row(entry) for entry in listed["figures"] if entry["paper"] == paper]
         titles = ("Figure or table", "Made here", "Where, or why not")
-        head = nodes.row("", *(nodes.entry("", nodes.paragraph(text=title)) for title in titles))
-        group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (50, 16, 34)), cols=3)
-        group += [nodes.thead("", head), body]
-        return [nodes.table("", group, classes=["claims", "colwidths-given"])]
+        return [table(titles, (50, 16, 34), rows, ["claims", "colwidths-given"])]
 
     def row(self, entry: dict[str, Any]) -> nodes.row:
         """One figure or table."""
@@ -68,9 +65,9 @@ class FigureMap(ClaimsDirective):
             self.markdown(entry["why"], found)
         for target in entry.get("shown", entry.get("instead", [])):
             found += self.place(target, "nearest: " if "why" in entry else "")
-        for table in entry.get("tables", []):
-            label = nodes.make_id(f"reproduction-{entry['paper']}-{table}")
-            protocols.append(self.link(f"{REPRODUCTION}#{label}", table))
+        for name in entry.get("tables", []):
+            label = nodes.make_id(f"reproduction-{entry['paper']}-{name}")
+            protocols.append(self.link(f"{REPRODUCTION}#{label}", name))
         for claim in entry.get("claims", []):
             if claim not in self.verdicts:
                 raise self.error(f"{claim!r} is in figures.yml but not in claims.yml; correct it or add it there")
@@ -97,12 +94,6 @@ class FigureMap(ClaimsDirective):
             if other.startswith("notebooks/") and other in self.env.found_docs:
                 line += [nodes.Text(" · "), self.link(other, "notebook")]
         return line
-
-    def link(self, target: str, text: str) -> nodes.reference:
-        """A link to ``page#label`` or to a page."""
-        page, mark, label = target.partition("#")
-        address = self.env.app.builder.get_relative_uri(self.env.docname, page) + mark + label
-        return nodes.reference("", text, internal=True, refuri=address)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import yaml
 from docutils import nodes
+from lists import read_list
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -58,8 +58,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def cards_of(app: Sphinx, docname: str, part: str) -> list[str]:
     """The cards of a part, in the order of its chapters."""
-    root = Path(app.srcdir, "book")
-    parts, chosen = (yaml.safe_load((root / f"{name}.yml").read_text("utf-8")) for name in ("chapters", "gallery"))
+    parts, chosen = read_list(app, "chapters.yml"), read_list(app, "gallery.yml")
     if part not in parts:
         log.warning("%r is not a part in chapters.yml; use one of %s", part, ", ".join(parts), location=docname)
         return []

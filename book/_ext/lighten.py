@@ -69,7 +69,7 @@ def keep_used_icons(style: str, used: set[str]) -> tuple[str, list[int]]:
 
 def shrink_font(font: Path, characters: list[int]) -> bytes:
     """A WOFF font of the given characters only. (WOFF2 would need one more library to save a few hundred bytes.)"""
-    with TTFont(font) as whole:
+    with TTFont(font, recalcTimestamp=False) as whole:  # the same bytes at any time
         part = subset.Subsetter()
         part.populate(unicodes=characters)
         part.subset(whole)

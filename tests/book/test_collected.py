@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -12,6 +11,9 @@ import pytest
 import yaml
 from built_book import ROOT
 
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import collected
+
 HEADING = "Where code and paper differ"
 CHAPTERS = {
     "part1/first": f"# First\n\n## {HEADING}\n\nSee [another](../part2/second.md#here), [below](#below), $x[1](y)$.\n\n"
@@ -20,17 +22,6 @@ CHAPTERS = {
     "part2/third": f"# Third\n\n## {HEADING}\n\n- Last section, with `code` and [a page](second.md).\n",
     "part2/fourth": "# Fourth\n\nNo such section.\n",
 }
-
-
-def load_extension():
-    """The extension as a module."""
-    spec = importlib.util.spec_from_file_location("collected", ROOT / "book" / "_ext" / "collected.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-collected = load_extension()
 
 
 def build(folder: Path) -> str:

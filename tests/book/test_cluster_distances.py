@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from live_figures import swipe, violations
 
 from paperlib.kernels import Kernel
 from paperlib.losses import gemini
@@ -202,21 +203,11 @@ def test_the_buttons_move_the_clusters_smoothly_where_motion_is_welcome(open_pag
 
 def test_a_finger_on_a_cluster_drags_it_and_elsewhere_scrolls_the_page(open_page):
     page = open_page(width=390, height=700, touch=True)
-    session = page.context.new_cdp_session(page)
-
-    def swipe(x, y, dy):
-        for step in range(6):
-            touch = [{"x": x, "y": y + dy * step / 5}]
-            kind = "touchMove" if step else "touchStart"
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touch})
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        page.wait_for_timeout(200)
-
     x, y = one_point(page, 0)
-    swipe(x, y, 30)
+    swipe(page, x, y, -30)
     assert page.evaluate("scrollY") == 0
     assert one_point(page, 0) == pytest.approx((x, y + 30), abs=1)
-    swipe(*place(page, -5.5, 3), -60)
+    swipe(page, *place(page, -5.5, 3), 60)
     assert page.evaluate("scrollY") > 0
 
 
@@ -299,12 +290,9 @@ def test_the_script_shifts_nothing_and_nothing_overflows(open_page):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 900])
 def test_axe_finds_no_violation(open_page, theme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(theme=theme, width=width)
     page.keyboard.press("Tab")
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found] == []
+    assert violations(page) == []
 
 
 def test_a_frame_of_a_drag_is_solved_and_drawn_within_fifty_milliseconds(open_page):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from live_figures import violations
 
 from paperlib.theory.margin_path import margin_path
 
@@ -220,13 +221,10 @@ def test_the_script_shifts_nothing_and_nothing_overflows(open_page, width):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 900])
 def test_axe_finds_no_violation(open_page, theme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(theme=theme, width=width)
     page.keyboard.press("Tab")
     rest(page)
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found] == []
+    assert violations(page) == []
 
 
 def test_a_frame_of_a_drag_is_solved_and_drawn_within_fifty_milliseconds(open_page):

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from live_figures import swipe, violations
 
 from paperlib.pseudo_labels import ExpectationMaximization
 
@@ -196,22 +197,12 @@ def test_a_prediction_cannot_leave_the_triangle(open_page, to):
 
 def test_a_finger_on_a_prediction_drags_it_and_elsewhere_scrolls_the_page(open_page):
     page = open_page(width=390, height=700, touch=True)
-    session = page.context.new_cdp_session(page)
-
-    def swipe(x, y, rise):
-        for step in range(6):
-            touch = [{"x": x, "y": y - rise * step / 5}]
-            kind = "touchMove" if step else "touchStart"
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touch})
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        page.wait_for_timeout(300)
-
     x, y = place(page, 7)
-    swipe(x, y, 40)
+    swipe(page, x, y, 40)
     assert page.evaluate("scrollY") == 0
     assert centre(page, 7) == (x, y - 40)
     box = page.locator(".pl-plane").bounding_box()
-    swipe(box["x"] + 8, box["y"] + box["height"] / 2, 150)
+    swipe(page, box["x"] + 8, box["y"] + box["height"] / 2, 150)
     assert page.evaluate("scrollY") > 0
 
 
@@ -274,13 +265,10 @@ def test_the_script_shifts_nothing_and_nothing_overflows(open_page, width):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 900])
 def test_axe_finds_no_violation(open_page, theme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(theme=theme, width=width)
     page.keyboard.press("Tab")
     page.evaluate(f"{FIGURE}.go(3)")
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found] == []
+    assert violations(page) == []
 
 
 def test_clusters_differ_in_colour_and_in_shape(open_page):

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from live_figures import swipe, violations
 
 pytestmark = pytest.mark.browser
 
@@ -55,22 +56,12 @@ def test_dragging_a_point_across_the_boundary_changes_its_cluster_in_both_panels
 
 def test_a_finger_on_a_point_drags_it_and_elsewhere_scrolls_the_page(open_page):
     page = open_page(width=390, height=700, touch=True)
-    session = page.context.new_cdp_session(page)
-
-    def swipe(x, y, rise):
-        for step in range(6):
-            kind = "touchMove" if step else "touchStart"
-            point = {"x": x, "y": y - rise * step / 5}
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        page.wait_for_timeout(300)
-
     x, y = centre(page, 10, "kmeans")
-    swipe(x, y, 40)
+    swipe(page, x, y, 40)
     assert page.evaluate("scrollY") == 0
     assert centre(page, 10, "kmeans") == pytest.approx((x, y - 40), abs=1)
     box = page.locator("[data-panel=kmeans]").bounding_box()
-    swipe(box["x"] + 8, box["y"] + box["height"] - 8, 150)
+    swipe(page, box["x"] + 8, box["y"] + box["height"] - 8, 150)
     assert page.evaluate("scrollY") > 0
 
 
@@ -217,12 +208,9 @@ def test_the_script_shifts_nothing_and_nothing_overflows(open_page, width):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 900])
 def test_axe_finds_no_violation(open_page, theme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(theme=theme, width=width)
     page.keyboard.press("Tab")
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found] == []
+    assert violations(page) == []
 
 
 def test_a_frame_of_a_drag_is_solved_and_drawn_within_fifty_milliseconds(open_page):
